@@ -1,0 +1,120 @@
+/* Copyright (c) 2026 The OVS-Accel Authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#ifndef ACCEL_ACTION_H
+#define ACCEL_ACTION_H 1
+
+/* action: datapath actions, compiled
+ * ==================================
+ *
+ * A megaflow's actions (OVS_ACTION_ATTR_* netlink attributes, see
+ * include/linux/openvswitch.h) are compiled once, when the flow is installed,
+ * into a 'struct action_program'.  A *direct* program holds only header edits
+ * and outputs: the main road runs it on a frame's snapshot, without a
+ * dp_packet.  Any other program is run by the side road, which hands
+ * 'actions' to OVS's odp_execute_actions().
+ *
+ * Whatever action_edit() does must leave the same bytes as
+ * odp_execute_actions() would: tests/test-action.c compares the two.
+ *
+ * Programs are immutable.  Any thread may run one; whoever publishes it frees
+ * it after an RCU grace period. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "odp-netlink.h"
+#include "openvswitch/types.h"
+#include "packets.h"
+
+struct ds;
+struct nlattr;
+struct vhost_frame;
+
+enum action_op_type {
+    ACTION_OP_OUTPUT,           /* 'output'. */
+    ACTION_OP_ETH_SET,          /* 'eth' under 'eth_mask'. */
+    ACTION_OP_VLAN_PUSH,        /* 'vlan'. */
+    ACTION_OP_VLAN_POP,
+    ACTION_OP_IPV4_SET,
+    ACTION_OP_IPV6_SET,
+    ACTION_OP_TCP_SET,
+    ACTION_OP_UDP_SET,
+};
+
+struct action_op {
+    enum action_op_type type;
+    union {
+        struct {
+            odp_port_t port;
+            bool edits_follow;  /* A later operation edits the frame, so this
+                                 * output needs a copy of the header. */
+        } output;
+        struct ovs_action_push_vlan vlan;
+        struct { struct ovs_key_ethernet key, mask; } eth;
+        struct { struct ovs_key_ipv4 key, mask; } ipv4;
+        struct { struct ovs_key_ipv6 key, mask; } ipv6;
+        struct { struct ovs_key_tcp key, mask; } tcp;
+        struct { struct ovs_key_udp key, mask; } udp;
+    };
+};
+
+struct action_program {
+    const struct nlattr *actions;   /* As ofproto gave them; our copy. */
+    size_t actions_len;             /* In bytes. */
+    bool direct;                    /* The main road can run it. */
+    bool edits;                     /* Some operation is not an output. */
+    uint32_t op_types;              /* Bit 1 << type for each type in 'ops'. */
+    unsigned int n_pushes;          /* VLAN tags that 'ops' push, */
+    unsigned int n_pops;            /* and pop. */
+    unsigned int n_ops;             /* In 'ops'; 0 if not direct, or drop. */
+    struct action_op ops[];
+};
+
+#define ACTION_FOR_EACH_OP(OP, PROGRAM)                                 \
+    for ((OP) = (PROGRAM)->ops;                                         \
+         (OP) < (PROGRAM)->ops + (PROGRAM)->n_ops; (OP)++)
+
+/* Compiles the 'len' bytes at 'actions' (none: drop).  Returns 0 and stores a
+ * program that the caller owns, or EOPNOTSUPP, or EINVAL for malformed ones,
+ * and points '*why' at a constant string that names the action that was
+ * refused.
+ *
+ * Refused as EOPNOTSUPP until they are served, at any nesting depth: ct,
+ * ct_clear, meter, tnl_push, tnl_pop, lb_output and tunnel set. */
+int action_program_compile(const struct nlattr *actions, size_t len,
+                           struct action_program **, const char **why);
+void action_program_free(struct action_program *);
+
+/* Counts 'n' frames that 'p' dropped on the main road in OVS's coverage
+ * counters drop_action_*, if 'p' is an explicit drop with a reason.  (The side
+ * road needs no call: odp_execute_actions() counts.) */
+void action_program_count_drops(const struct action_program *p,
+                                unsigned int n);
+
+/* Returns true if each edit of direct program 'p' can be made on 'frame',
+ * whose data_len bytes must hold all headers that 'p' edits (L2 to L4).  False
+ * means that the frame, still unchanged, must take the side road: cut headers,
+ * IPv6 extension headers, fragments and other odd frames. */
+bool action_program_fits(const struct action_program *p,
+                         const struct vhost_frame *frame);
+
+/* Makes one edit ('op' is not an output) on 'frame', moving 'data' and
+ * 'data_len' when a tag is pushed (into the headroom of frame->room) or
+ * popped.  action_program_fits() has said true. */
+void action_edit(const struct action_op *op, struct vhost_frame *frame);
+
+#endif /* action.h */
