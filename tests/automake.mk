@@ -1,0 +1,48 @@
+# Copyright (c) 2026 The OVS-Accel Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at:
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+# The unit tests' program: OVS's ovstest with test-*.c of ours in it, each
+# registered with OVSTEST_REGISTER (see tests/ovstest.h in the OVS source).
+check_PROGRAMS += tests/test-accel
+test_accel_sources =
+
+tests_test_accel_SOURCES = $(test_accel_sources) $(datapath_ext_sources)
+tests_test_accel_CPPFLAGS = $(AM_CPPFLAGS) -I $(OVS_SRC)/tests
+tests_test_accel_LDADD = $(OVS_OVSTEST_OBJECTS) $(OVS_LIBS)
+tests_test_accel_DEPENDENCIES = $(OVS_OVSTEST_OBJECTS) $(OVS_ARCHIVES)
+
+# Where the suites' macros come from: ours first, then OVS's.
+autotest = $(AUTOM4TE) --language=autotest -I tests -I '$(srcdir)' -I '$(OVS_SRC)'
+
+# The programs of the suites: ours first, then OVS's.  Autotest wants them by
+# absolute names.
+autotest_path = $(abs_top_builddir)/vswitchd:$(abs_top_builddir)/tests:$(OVS_BUILD)/vswitchd:$(OVS_BUILD)/utilities:$(OVS_BUILD)/ovsdb:$(OVS_BUILD)/vtep:$(OVS_BUILD)/tests
+run_suite = $(PYTHON3) $(srcdir)/build-aux/run-suite --source '$(srcdir)/tests' --source '$(OVS_SRC)/tests'
+
+# Unit tests.
+testsuite_at = \
+	tests/testsuite.at \
+	tests/vswitchd.at
+EXTRA_DIST += $(testsuite_at)
+
+tests/testsuite: $(testsuite_at) tests/package.m4 ovs.mk
+	$(AM_V_GEN)$(autotest) -o $@.tmp $(srcdir)/tests/testsuite.at
+	$(AM_V_at)mv $@.tmp $@
+CLEANFILES += tests/testsuite
+
+check-local: tests/testsuite $(sbin_PROGRAMS) $(check_PROGRAMS)
+	$(run_suite) check tests -- AUTOTEST_PATH='$(autotest_path)' $(TESTSUITEFLAGS)
+clean-local:
+	rm -rf tests/testsuite.dir tests/testsuite.log tests/*.results
+DISTCLEANFILES += tests/atconfig
