@@ -16,7 +16,10 @@
 
 datapath_ext_vhost =
 datapath_ext_flow =
-datapath_ext_action =
+datapath_ext_action = \
+	datapath-ext/action/action.h \
+	datapath-ext/action/compile.c \
+	datapath-ext/action/edit.c
 datapath_ext_pmd =
 datapath_ext_upcall =
 datapath_ext_port =

@@ -14,11 +14,10 @@
 
 # The unit tests' program: OVS's ovstest with test-*.c of ours in it, each
 # registered with OVSTEST_REGISTER (see tests/ovstest.h in the OVS source).
-check_PROGRAMS += tests/test-accel
+noinst_PROGRAMS += tests/test-accel
 test_accel_sources =
 
 tests_test_accel_SOURCES = $(test_accel_sources) $(datapath_ext_sources)
-tests_test_accel_CPPFLAGS = $(AM_CPPFLAGS) -I $(OVS_SRC)/tests
 tests_test_accel_LDADD = $(OVS_OVSTEST_OBJECTS) $(OVS_LIBS)
 tests_test_accel_DEPENDENCIES = $(OVS_OVSTEST_OBJECTS) $(OVS_ARCHIVES)
 
@@ -41,7 +40,7 @@ tests/testsuite: $(testsuite_at) tests/package.m4 ovs.mk
 	$(AM_V_at)mv $@.tmp $@
 CLEANFILES += tests/testsuite
 
-check-local: tests/testsuite $(sbin_PROGRAMS) $(check_PROGRAMS)
+check-local: tests/testsuite $(sbin_PROGRAMS) $(noinst_PROGRAMS)
 	$(run_suite) check tests -- AUTOTEST_PATH='$(autotest_path)' $(TESTSUITEFLAGS)
 clean-local:
 	rm -rf tests/testsuite.dir tests/testsuite.log tests/*.results

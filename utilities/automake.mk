@@ -12,4 +12,6 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-EXTRA_DIST +=
+EXTRA_DIST += \
+	utilities/ovs-accel-check \
+	utilities/ovs-accel-lib.sh

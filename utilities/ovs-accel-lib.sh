@@ -1,0 +1,185 @@
+# -*- shell-script -*-
+# Copyright (c) 2026 The OVS-Accel Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at:
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+# What ovs-accel-sandbox, ovs-accel-check and ovs-accel-bench share: installing
+# Debian packages and building.  To be sourced by a POSIX shell, as root, with
+# accel_top set to the top of the source tree.
+#
+#     accel_install $accel_packages_build $accel_packages_test
+#     accel_prepare                       # Open vSwitch and the source tree
+#     accel_build main                    # our build, in $accel_work/main
+#     eval "$("$accel_work/main/utilities/ovs-accel-env")"
+#
+# All of them print progress to stdout, and end the shell with one sentence on
+# stderr when they fail.
+
+accel_packages_build="autoconf automake bzip2 gcc libbpf-dev libcap-ng-dev
+    libc6-dev libdpdk-dev libnuma-dev libpcap-dev libssl-dev libtool
+    libunbound-dev libxdp-dev make openvswitch-source pkg-config python3"
+accel_packages_guest="busybox-static cpio dpdk dpdk-dev iproute2 procps
+    qemu-system-x86 socat"
+accel_packages_test="$accel_packages_guest clang conntrack curl ethtool git
+    iptables iputils-arping iputils-ping kmod lftp net-tools netcat-openbsd
+    nftables python3-netaddr python3-pyftpdlib python3-pyparsing
+    python3-pytest python3-scapy python3-setuptools python3-sortedcontainers
+    tcpdump wget"
+
+# Everything that is made for these commands is made here, whatever state the
+# source tree itself is in.
+accel_work=$accel_top/_build
+accel_ovs_tarball=/usr/src/openvswitch/openvswitch.tar.gz
+accel_start=$(date +%s)
+
+accel_say()
+{
+    printf '[%4d s] %s\n' $(($(date +%s) - accel_start)) "$*"
+}
+
+accel_die()
+{
+    echo "${0##*/}: $*" >&2
+    exit 1
+}
+
+accel_require_root()
+{
+    test "$(id -u)" = 0 || accel_die "must run as root: sudo $0"
+}
+
+# Prints those of the packages "$@" that are not installed.
+accel_missing_packages()
+{
+    for package; do
+        case $(dpkg-query -W -f='${db:Status-Abbrev}\n' "$package" \
+                   2>/dev/null) in
+        *ii\ *) ;;
+        *) echo "$package" ;;
+        esac
+    done
+}
+
+# Installs those of the packages "$@" that are missing.
+accel_install()
+{
+    command -v dpkg-query >/dev/null ||
+        accel_die "only Debian is served: dpkg-query is missing"
+    missing=$(accel_missing_packages "$@")
+    test -n "$missing" || return 0
+
+    accel_say "installing $(echo $missing)"
+    mkdir -p "$accel_work"
+    for command in update "install -y --no-install-recommends $missing"; do
+        accel_quietly "$accel_work/apt.log" "packages cannot be installed" \
+            env DEBIAN_FRONTEND=noninteractive \
+            apt-get -o DPkg::Lock::Timeout=300 $command
+    done
+}
+
+# Runs "$@" with its output in file LOG; when it fails, ends the shell with
+# sentence WHAT and the log's last lines.
+accel_quietly()    # LOG WHAT COMMAND...
+{
+    log=$1 what=$2
+    shift 2
+    "$@" >"$log" 2>&1 </dev/null || {
+        tail -n 20 "$log" >&2
+        accel_die "$what; see $log"
+    }
+}
+
+# Prints the names of the files of the source tree.
+accel_sources()
+{
+    cd "$accel_top"
+    if test -e .git; then
+        git -c safe.directory='*' ls-files --cached --others --exclude-standard
+    elif test -e config.status; then
+        accel_die "$accel_top is configured; run make distclean there first"
+    else
+        find . -path ./_build -prune -o -type f -printf '%P\n'
+    fi
+}
+
+# Mirrors the source tree as symbolic links in $accel_work/src.  One cannot
+# build out of a tree that is itself configured, and this way root leaves
+# nothing among the user's files.
+accel_mirror()
+{
+    src=$accel_work/src
+    mkdir -p "$src"
+    find "$src" -type l -delete
+    accel_sources >"$accel_work/sources"
+    while read -r file; do
+        case $file in
+        */*) mkdir -p "$src/${file%/*}" ;;
+        esac
+        if test -f "$accel_top/$file"; then
+            ln -s "$accel_top/$file" "$src/$file"
+        fi
+    done <"$accel_work/sources"
+    test -e "$src/configure" ||
+        accel_quietly "$accel_work/boot.log" "boot.sh failed" "$src/boot.sh"
+}
+
+# Sets OVS_BUILD to a finished Open vSwitch build: the one that make made in
+# the source tree, or one in the user's cache that is built now if need be.
+# Several trees and runs may share it.
+accel_find_ovs()
+{
+    ovs_build=$accel_top/build-aux/ovs-build
+    key=$("$ovs_build" --key "$accel_ovs_tarball")
+    OVS_BUILD=$accel_top/ovs/build
+    if test "$(cat "$accel_top/ovs/stamp" 2>/dev/null)" != "$key"; then
+        dir=${XDG_CACHE_HOME:-$HOME/.cache}/ovs-accel/$key
+        "$ovs_build" "$accel_ovs_tarball" "$dir" ||
+            accel_die "Open vSwitch could not be built"
+        OVS_BUILD=$dir/build
+    fi
+}
+
+accel_prepare()
+{
+    mkdir -p "$accel_work"
+    accel_say "Open vSwitch: looking for a build"
+    accel_find_ovs
+    accel_say "Open vSwitch: $OVS_BUILD"
+    accel_mirror
+}
+
+# Configures $accel_work/NAME with the given arguments, unless it is already.
+accel_configure()   # NAME ARGUMENT...
+{
+    dir=$accel_work/$1
+    shift
+    set -- --with-ovs-build="$OVS_BUILD" "$@"
+    if test "$(cat "$dir/arguments" 2>/dev/null)" != "$*"; then
+        rm -rf "$dir"
+        mkdir -p "$dir"
+        (cd "$dir" && "$accel_work/src/configure" "$@") || return 1
+        echo "$*" >"$dir/arguments"
+    fi
+}
+
+# Configures and builds $accel_work/NAME.
+accel_make()        # NAME ARGUMENT...
+{
+    accel_configure "$@" && make -C "$accel_work/$1" -j"$(nproc)"
+}
+
+accel_build()
+{
+    accel_say "building in $accel_work/$1"
+    accel_quietly "$accel_work/$1.log" "the build failed" accel_make "$@"
+}
