@@ -15,7 +15,16 @@
 # The engine, room by room, headers included.
 
 datapath_ext_vhost =
-datapath_ext_flow =
+datapath_ext_flow = \
+	datapath-ext/flow/cache.c \
+	datapath-ext/flow/classifier.c \
+	datapath-ext/flow/flow-private.h \
+	datapath-ext/flow/key.c \
+	datapath-ext/flow/megaflow.h \
+	datapath-ext/flow/shape.c \
+	datapath-ext/flow/shape.h \
+	datapath-ext/flow/table.c \
+	datapath-ext/flow/union.c
 datapath_ext_action = \
 	datapath-ext/action/action.h \
 	datapath-ext/action/compile.c \

@@ -1,0 +1,79 @@
+/* Copyright (c) 2026 The OVS-Accel Authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#include <config.h>
+
+#include "flow/megaflow.h"
+
+#include <string.h>
+
+#include "dp-packet.h"
+#include "flow/shape.h"
+#include "hash.h"
+
+BUILD_ASSERT_DECL(offsetof(struct flow_key, buf)
+                  == offsetof(struct flow_key, mf) + sizeof(struct miniflow));
+
+void
+flow_key_extract(struct dp_packet *packet, struct flow_key *key)
+{
+    miniflow_extract(packet, &key->mf);
+    key->len = sizeof key->mf + MINIFLOW_VALUES_SIZE(
+        miniflow_n_values(&key->mf));
+
+    /* Both 'mf' and 'buf' are whole 64-bit words, one after the other. */
+    key->hash = hash_words64((const uint64_t *) &key->mf, key->len / 8, 0);
+}
+
+bool
+flow_key_extract_head(const void *data, size_t data_len, size_t len,
+                      odp_port_t in_port, struct flow_key *key)
+{
+    struct dp_packet packet;
+
+    /* Below, miniflow_extract() is told that the whole frame is there.  It is
+     * known not to read beyond the header of a frame that has a shape. */
+    if (data_len < len && !shape_parse(data, data_len, len)) {
+        return false;
+    }
+
+    dp_packet_use_const(&packet, data, data_len);
+    dp_packet_set_size(&packet, len);
+    packet.md.in_port.odp_port = in_port;
+    flow_key_extract(&packet, key);
+    return true;
+}
+
+void
+flow_key_expand(const struct flow_key *key, struct flow *flow)
+{
+    miniflow_expand(&key->mf, flow);
+}
+
+bool
+flow_key_equal(const struct flow_key *a, const struct flow_key *b)
+{
+    return (a->hash == b->hash && a->len == b->len
+            && !memcmp(&a->mf, &b->mf, a->len));
+}
+
+uint16_t
+flow_key_tcp_flags(const struct flow_key *key)
+{
+    /* The field also holds the type of a neighbor discovery option. */
+    return (MINIFLOW_GET_U8(&key->mf, nw_proto) == IPPROTO_TCP
+            ? miniflow_get_tcp_flags(&key->mf)
+            : 0);
+}

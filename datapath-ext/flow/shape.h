@@ -1,0 +1,89 @@
+/* Copyright (c) 2026 The OVS-Accel Authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#ifndef ACCEL_SHAPE_H
+#define ACCEL_SHAPE_H 1
+
+/* Header shapes
+ * =============
+ *
+ * The *shape* of a frame stands for every branch that miniflow_extract() takes
+ * on it: how many VLAN tags, which protocols, fragment or not, and that all
+ * its length checks pass.  For frames of one shape each bit of struct flow is
+ * either the same in all of them, or a bit at a fixed place in the header.  So
+ * a megaflow's mask can be translated to a mask of raw header bytes.
+ *
+ * Frames that are malformed or rare (IP options, IPv6 extension headers,
+ * neighbor discovery, MPLS, NSH, LLC, three tags...) have no shape. */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "flow/megaflow.h"
+#include "packets.h"
+
+enum shape_l4 {
+    SHAPE_L4_OTHER,             /* One that miniflow_extract() skips. */
+    SHAPE_L4_TCP,
+    SHAPE_L4_UDP,
+    SHAPE_L4_SCTP,
+    SHAPE_L4_ICMP,              /* ICMP on IPv4, ICMPv6 but ND on IPv6. */
+    SHAPE_N_L4
+};
+
+enum shape_kind {
+    SHAPE_OTHER,                /* An Ethertype with nothing to parse. */
+    SHAPE_ARP,
+    SHAPE_IPV4,                 /* + enum shape_l4. */
+    SHAPE_IPV4_FIRST = SHAPE_IPV4 + SHAPE_N_L4, /* First fragment; same. */
+    SHAPE_IPV4_LATER = SHAPE_IPV4_FIRST + SHAPE_N_L4,
+    SHAPE_IPV6,                 /* + enum shape_l4. */
+    SHAPE_N_KINDS = SHAPE_IPV6 + SHAPE_N_L4
+};
+
+/* Shapes are numbered 1 + n_vlans * SHAPE_N_KINDS + kind. */
+#define FLOW_N_SHAPES (1 + (1 + FLOW_MAX_VLAN_HEADERS) * SHAPE_N_KINDS)
+BUILD_ASSERT_DECL(FLOW_N_SHAPES <= 64);
+
+/* Longest header of a frame with a shape, and the same in 64-bit words. */
+#define SHAPE_MAX_HEADER (ETH_HEADER_LEN                          \
+                          + FLOW_MAX_VLAN_HEADERS * VLAN_HEADER_LEN   \
+                          + IPV6_HEADER_LEN + TCP_HEADER_LEN)
+#define SHAPE_WORDS DIV_ROUND_UP(SHAPE_MAX_HEADER, 8)
+
+/* Returns the shape of a frame of which 'data_len' of 'len' bytes are at
+ * 'data', or FLOW_SHAPE_NONE.  If it returns a shape, 'data' holds all that
+ * miniflow_extract() would read from the whole frame. */
+uint32_t shape_parse(const uint8_t *data, size_t data_len, size_t len);
+
+/* Bytes of header that a shape covers, at most SHAPE_MAX_HEADER. */
+unsigned int shape_header_len(uint32_t shape);
+
+/* TCP flags of a frame of 'shape' in host byte order, 0 if not TCP. */
+uint16_t shape_tcp_flags(uint32_t shape, const uint8_t *data);
+
+/* Returns true if a first-pass frame of 'shape' may match a flow, given the
+ * 'n_words' nonzero words of its mask, their indexes in struct flow, and the
+ * masked flow's values for them (in_port is not looked at). */
+bool shape_can_match(uint32_t shape, unsigned int n_words,
+                     const uint8_t index[], const uint64_t mask[],
+                     const uint64_t values[]);
+
+/* Stores the raw header bytes, in words in memory order, that frames of
+ * 'shape' are matched on under 'wc'. */
+void shape_raw_mask(uint32_t shape, const struct flow_wildcards *wc,
+                    uint64_t raw[SHAPE_WORDS]);
+
+#endif /* shape.h */
