@@ -15,7 +15,9 @@
 # The unit tests' program: OVS's ovstest with test-*.c of ours in it, each
 # registered with OVSTEST_REGISTER (see tests/ovstest.h in the OVS source).
 noinst_PROGRAMS += tests/test-accel
-test_accel_sources =
+test_accel_sources = \
+	tests/test-action-compile.c \
+	tests/test-action.c
 
 tests_test_accel_SOURCES = $(test_accel_sources) $(datapath_ext_sources)
 tests_test_accel_LDADD = $(OVS_OVSTEST_OBJECTS) $(OVS_LIBS)
@@ -31,6 +33,7 @@ run_suite = $(PYTHON3) $(srcdir)/build-aux/run-suite --source '$(srcdir)/tests' 
 
 # Unit tests.
 testsuite_at = \
+	tests/action.at \
 	tests/testsuite.at \
 	tests/vswitchd.at
 EXTRA_DIST += $(testsuite_at)

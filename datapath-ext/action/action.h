@@ -108,7 +108,7 @@ void action_program_count_drops(const struct action_program *p,
 /* Returns true if each edit of direct program 'p' can be made on 'frame',
  * whose data_len bytes must hold all headers that 'p' edits (L2 to L4).  False
  * means that the frame, still unchanged, must take the side road: cut headers,
- * IPv6 extension headers, fragments and other odd frames. */
+ * IPv6 extension headers (fragments among them) and other odd frames. */
 bool action_program_fits(const struct action_program *p,
                          const struct vhost_frame *frame);
 

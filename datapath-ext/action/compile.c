@@ -172,15 +172,34 @@ nsh_is_valid(const struct nlattr *a, bool masked, bool push)
     return has_base && !left;
 }
 
+/* Returns the one attribute that is the payload of 'a', or NULL. */
+static const struct nlattr *
+get_only(const struct nlattr *a)
+{
+    const struct nlattr *only = nl_attr_get(a);
+    size_t left = nl_attr_get_size(a);
+
+    return (nl_attr_is_valid(only, left) && NLA_ALIGN(only->nla_len) >= left
+            ? only : NULL);
+}
+
+static bool
+push_nsh_is_valid(const struct nlattr *a)
+{
+    const struct nlattr *key = get_only(a);
+
+    return (key && nl_attr_type(key) == OVS_KEY_ATTR_NSH
+            && nsh_is_valid(key, false, true));
+}
+
 static int
 check_set(const struct nlattr *a, bool masked, const char **why)
 {
-    const struct nlattr *key = nl_attr_get(a);
-    size_t left = nl_attr_get_size(a);
+    const struct nlattr *key = get_only(a);
     enum ovs_key_attr type;
     size_t len;
 
-    if (!nl_attr_is_valid(key, left) || NLA_ALIGN(key->nla_len) < left) {
+    if (!key) {
         return EINVAL;
     }
 
@@ -311,7 +330,7 @@ check_action(const struct nlattr *a, unsigned int depth, const char **why)
     case SHAPE_SET_MASKED:
         return check_set(a, true, why);
     case SHAPE_PUSH_NSH:
-        return nsh_is_valid(a, false, true) ? 0 : EINVAL;
+        return push_nsh_is_valid(a) ? 0 : EINVAL;
     case SHAPE_CLONE:
         return check_actions(nl_attr_get(a), nl_attr_get_size(a), depth + 1,
                              why);

@@ -102,7 +102,7 @@ ipv4_fits(const struct part *l3, uint32_t types)
     ip_len = 4 * IP_IHL(ip->ip_ihl_ver);
     tot_len = ntohs(ip->ip_tot_len);
     if (ip_len < IP_HEADER_LEN || ip_len > l3->in_data || ip_len > tot_len
-        || tot_len > l3->len || IP_IS_FRAGMENT(ip->ip_frag_off)) {
+        || tot_len > l3->len) {
         return false;
     }
 

@@ -1,0 +1,526 @@
+/* Copyright (c) 2026 The OVS-Accel Authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+
+/* Runs random programs on random frames, and compares what they output with
+ * what odp_execute_actions() does. */
+
+#include <config.h>
+#undef NDEBUG
+
+#include "action/action.h"
+
+#include <inttypes.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dp-packet.h"
+#include "flow.h"
+#include "netlink.h"
+#include "odp-execute.h"
+#include "odp-util.h"
+#include "openvswitch/ofpbuf.h"
+#include "ovstest.h"
+#include "random.h"
+#include "util.h"
+#include "vhost/vhost.h"
+
+/* Random frames. */
+
+#define MAX_FRAME 400
+
+struct test_frame {
+    uint8_t bytes[MAX_FRAME];
+    size_t len;
+    unsigned int n_tags;
+    ovs_be16 type;              /* Behind the tags. */
+    uint8_t proto;              /* Of an IP packet. */
+    bool odd;                   /* Some program may find it unfit. */
+};
+
+static bool
+one_in(uint32_t n)
+{
+    return !random_range(n);
+}
+
+/* Fills 'n' bytes with what is likely to make checksums zero. */
+static void
+put_random(struct test_frame *f, size_t n)
+{
+    int style = random_range(4);
+
+    ovs_assert(f->len + n <= MAX_FRAME);
+    for (size_t i = 0; i < n; i++) {
+        f->bytes[f->len++] = (style == 0 ? 0 : style == 1 ? 0xff
+                              : random_uint8());
+    }
+}
+
+static void
+put_be16(struct test_frame *f, uint16_t x)
+{
+    f->bytes[f->len++] = x >> 8;
+    f->bytes[f->len++] = x;
+}
+
+static void
+put_ethernet(struct test_frame *f)
+{
+    static const uint16_t types[] = {
+        ETH_TYPE_IP, ETH_TYPE_IP, ETH_TYPE_IPV6, ETH_TYPE_IPV6,
+        ETH_TYPE_ARP, ETH_TYPE_MPLS, 0x88b5, 100,
+    };
+    uint16_t type = types[random_range(ARRAY_SIZE(types))];
+
+    put_random(f, 2 * ETH_ADDR_LEN);
+    f->n_tags = one_in(2) ? 0 : random_range(4);
+    for (unsigned int i = 0; i < f->n_tags; i++) {
+        put_be16(f, one_in(2) ? ETH_TYPE_VLAN_8021Q : ETH_TYPE_VLAN_8021AD);
+        put_random(f, 2);
+    }
+    put_be16(f, type);
+    f->type = htons(type);
+}
+
+/* Puts a TCP, UDP or other header and returns its size. */
+static size_t
+put_l4(struct test_frame *f)
+{
+    size_t start = f->len;
+
+    put_random(f, 40);
+    if (f->proto == IPPROTO_TCP) {
+        unsigned int words = 5 + random_range(6);
+
+        if (one_in(20)) {
+            words = random_range(16);
+            f->odd = true;
+        }
+        f->bytes[start + 12] = words << 4;
+        return 40;
+    } else if (f->proto == IPPROTO_UDP && one_in(3)) {
+        memset(&f->bytes[start + 6], 0, 2);
+    }
+    return 40;
+}
+
+static void
+put_ipv4(struct test_frame *f)
+{
+    static const uint8_t protos[] = { IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMP,
+                                      IPPROTO_ICMPV6, IPPROTO_SCTP };
+    size_t words = one_in(4) ? 5 + random_range(11) : 5;
+    size_t start = f->len;
+    uint8_t *ip = &f->bytes[start];
+    size_t len;
+
+    f->proto = protos[random_range(ARRAY_SIZE(protos))];
+    put_random(f, words * 4);
+    len = f->len - start + put_l4(f);
+
+    if (one_in(20)) {
+        words = random_range(16);
+        f->odd = true;
+    }
+    if (one_in(20)) {
+        len = random_range(120);
+        f->odd = true;
+    }
+    ip[0] = 0x40 | words;
+    ip[2] = len >> 8;
+    ip[3] = len;
+    ip[6] = ip[7] = 0;
+    if (one_in(20)) {
+        ip[6] = random_uint8();
+        ip[7] = random_uint8();
+    }
+    ip[9] = f->proto;
+}
+
+static void
+put_ipv6(struct test_frame *f)
+{
+    static const uint8_t protos[] = { IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMPV6,
+                                      IPPROTO_SCTP, 59 };
+    size_t start = f->len;
+    uint8_t *ip = &f->bytes[start];
+    size_t len;
+
+    f->proto = protos[random_range(ARRAY_SIZE(protos))];
+    put_random(f, 40);
+    len = put_l4(f);
+
+    if (one_in(20)) {
+        len = random_range(120);
+        f->odd = true;
+    }
+    ip[4] = len >> 8;
+    ip[5] = len;
+    ip[6] = f->proto;
+    if (one_in(20)) {
+        static const uint8_t headers[] = {
+            IPPROTO_HOPOPTS, IPPROTO_ROUTING, IPPROTO_FRAGMENT, IPPROTO_AH,
+            IPPROTO_DSTOPTS,
+        };
+
+        ip[6] = headers[random_range(ARRAY_SIZE(headers))];
+        ip[40] = f->proto;
+        ip[41] = random_range(3);
+        ip[42] = 0;
+        ip[43] = random_range(2);   /* First fragment, or segments left. */
+        f->odd = true;
+    }
+}
+
+static void
+random_frame(struct test_frame *f)
+{
+    memset(f, 0, sizeof *f);
+    put_ethernet(f);
+    if (f->type == htons(ETH_TYPE_IP)) {
+        put_ipv4(f);
+    } else if (f->type == htons(ETH_TYPE_IPV6)) {
+        put_ipv6(f);
+    }
+    put_random(f, one_in(2) ? 0 : random_range(MAX_FRAME - f->len));
+    if (one_in(20)) {
+        f->len = ETH_HEADER_LEN + random_range(f->len - ETH_HEADER_LEN + 1);
+        f->odd = true;
+    }
+}
+
+/* Makes of 'f' what vhost_peek() would: a snapshot and a tail, in pieces. */
+static void
+peek_frame(struct test_frame *f, struct vhost_frame *frame,
+           struct iovec iov[2])
+{
+    size_t tail, first;
+
+    memset(frame, 0xa5, sizeof *frame);
+    frame->data = frame->room + VHOST_HEADROOM;
+    frame->data_len = MIN(f->len, VHOST_SNAPSHOT);
+    memcpy(frame->data, f->bytes, frame->data_len);
+
+    tail = f->len - frame->data_len;
+    first = tail ? random_range(tail + 1) : 0;
+    iov[0].iov_base = f->bytes + frame->data_len;
+    iov[0].iov_len = first;
+    iov[1].iov_base = f->bytes + frame->data_len + first;
+    iov[1].iov_len = tail - first;
+    frame->iov = iov;
+    frame->n_iov = 2;
+    frame->tail_len = tail;
+}
+
+/* Random actions. */
+
+/* Appends an action that sets all of the 'size'-byte field group 'type', or
+ * bits of it. */
+static void
+put_set(struct ofpbuf *actions, enum ovs_key_attr type, size_t size)
+{
+    bool masked = !one_in(3);
+    size_t ofs = nl_msg_start_nested(actions,
+                                     masked ? OVS_ACTION_ATTR_SET_MASKED
+                                     : OVS_ACTION_ATTR_SET);
+    uint8_t *key = nl_msg_put_unspec_uninit(actions, type,
+                                            masked ? 2 * size : size);
+
+    memset(key, one_in(2) ? 0 : 0xff, size);
+    if (one_in(2)) {
+        random_bytes(key, size);
+    }
+    if (type == OVS_KEY_ATTR_IPV6) {
+        /* A label has 20 bits. */
+        key[offsetof(struct ovs_key_ipv6, ipv6_label)] = 0;
+        key[offsetof(struct ovs_key_ipv6, ipv6_label) + 1] &= 0xf;
+    }
+    if (masked) {
+        uint8_t *mask = key + size;
+
+        for (size_t i = 0; i < size; i++) {
+            mask[i] = one_in(3) ? 0 : one_in(2) ? 0xff : random_uint8();
+            key[i] &= mask[i];
+        }
+    }
+    nl_msg_end_nested(actions, ofs);
+}
+
+/* Appends a set action.  It suits a frame of protocols 'type' and 'proto',
+ * unless false is returned. */
+static bool
+put_random_set(struct ofpbuf *actions, ovs_be16 type, uint8_t proto)
+{
+    bool ipv4 = type == htons(ETH_TYPE_IP);
+    bool ipv6 = type == htons(ETH_TYPE_IPV6);
+    int group = random_range(5);
+
+    if (!one_in(50)) {
+        /* Choose one that suits. */
+        if (!ipv4 && !ipv6) {
+            group = 0;
+        } else if (group > 2 && proto != IPPROTO_TCP && proto != IPPROTO_UDP) {
+            group = ipv4 ? 1 : 2;
+        } else if (group > 2) {
+            group = proto == IPPROTO_TCP ? 3 : 4;
+        } else if (group) {
+            group = ipv4 ? 1 : 2;
+        }
+    }
+
+    switch (group) {
+    case 0:
+        put_set(actions, OVS_KEY_ATTR_ETHERNET,
+                sizeof(struct ovs_key_ethernet));
+        return true;
+    case 1:
+        put_set(actions, OVS_KEY_ATTR_IPV4, sizeof(struct ovs_key_ipv4));
+        return ipv4;
+    case 2:
+        put_set(actions, OVS_KEY_ATTR_IPV6, sizeof(struct ovs_key_ipv6));
+        return ipv6;
+    case 3:
+        put_set(actions, OVS_KEY_ATTR_TCP, sizeof(struct ovs_key_tcp));
+        return (ipv4 || ipv6) && proto == IPPROTO_TCP;
+    default:
+        put_set(actions, OVS_KEY_ATTR_UDP, sizeof(struct ovs_key_udp));
+        return (ipv4 || ipv6) && proto == IPPROTO_UDP;
+    }
+}
+
+/* Fills 'actions' with up to 12 outputs and edits and returns true if all suit
+ * frame 'f'. */
+static bool
+random_actions(struct ofpbuf *actions, const struct test_frame *f)
+{
+    bool suits = true;
+    int n = random_range(13);
+
+    ofpbuf_clear(actions);
+    while (n--) {
+        struct ovs_action_push_vlan vlan;
+
+        switch (random_range(5)) {
+        case 0:
+            nl_msg_put_odp_port(actions, OVS_ACTION_ATTR_OUTPUT,
+                                u32_to_odp(random_range(5)));
+            break;
+        case 1:
+            vlan.vlan_tpid = htons(one_in(2) ? ETH_TYPE_VLAN_8021Q
+                                   : ETH_TYPE_VLAN_8021AD);
+            vlan.vlan_tci = htons(random_uint16());
+            nl_msg_put_unspec(actions, OVS_ACTION_ATTR_PUSH_VLAN, &vlan,
+                              sizeof vlan);
+            break;
+        case 2:
+            nl_msg_put_flag(actions, OVS_ACTION_ATTR_POP_VLAN);
+            break;
+        default:
+            if (!put_random_set(actions, f->type, f->proto)) {
+                suits = false;
+            }
+            break;
+        }
+    }
+    if (one_in(2)) {
+        nl_msg_put_odp_port(actions, OVS_ACTION_ATTR_OUTPUT, u32_to_odp(9));
+    }
+    return suits;
+}
+
+/* Comparison.  Either side appends, for each output, port number, length and
+ * bytes to an ofpbuf. */
+
+static void
+log_output(struct ofpbuf *log, odp_port_t port, uint32_t len)
+{
+    ofpbuf_put(log, &port, sizeof port);
+    ofpbuf_put(log, &len, sizeof len);
+}
+
+static void
+run_program(const struct action_program *p, struct vhost_frame *frame,
+            struct ofpbuf *log)
+{
+    const struct action_op *op;
+
+    ACTION_FOR_EACH_OP (op, p) {
+        if (op->type != ACTION_OP_OUTPUT) {
+            action_edit(op, frame);
+            ovs_assert(frame->data >= frame->room);
+            continue;
+        }
+
+        log_output(log, op->output.port, frame->data_len + frame->tail_len);
+        ofpbuf_put(log, frame->data, frame->data_len);
+        for (uint32_t i = 0; i < frame->n_iov; i++) {
+            ofpbuf_put(log, frame->iov[i].iov_base, frame->iov[i].iov_len);
+        }
+    }
+}
+
+static void
+output_cb(void *log, struct dp_packet_batch *batch, const struct nlattr *a,
+          bool should_steal)
+{
+    struct dp_packet *packet;
+
+    ovs_assert(nl_attr_type(a) == OVS_ACTION_ATTR_OUTPUT);
+    DP_PACKET_BATCH_FOR_EACH (i, packet, batch) {
+        log_output(log, nl_attr_get_odp_port(a), dp_packet_size(packet));
+        ofpbuf_put(log, dp_packet_data(packet), dp_packet_size(packet));
+    }
+    dp_packet_delete_batch(batch, should_steal);
+}
+
+static void
+run_odp_execute(const struct ofpbuf *actions, const struct test_frame *f,
+                struct ofpbuf *log)
+{
+    struct dp_packet *packet = dp_packet_new_with_headroom(f->len, 128);
+    struct dp_packet_batch batch;
+    struct flow flow;
+
+    dp_packet_put(packet, f->bytes, f->len);
+    pkt_metadata_init(&packet->md, u32_to_odp(1));
+    flow_extract(packet, &flow);
+    dp_packet_batch_init_packet(&batch, packet);
+    odp_execute_actions(log, &batch, true, actions->data, actions->size,
+                        output_cb);
+}
+
+static void
+check_summary(const struct action_program *p)
+{
+    const struct action_op *op, *later;
+    bool edits = false;
+
+    ACTION_FOR_EACH_OP (op, p) {
+        bool follow = false;
+
+        for (later = op + 1; later < p->ops + p->n_ops; later++) {
+            follow |= later->type != ACTION_OP_OUTPUT;
+        }
+        if (op->type == ACTION_OP_OUTPUT) {
+            ovs_assert(op->output.edits_follow == follow);
+        } else {
+            edits = true;
+        }
+    }
+    ovs_assert(p->edits == edits);
+}
+
+static void
+print_case(const struct test_frame *f, const struct ofpbuf *actions)
+{
+    struct ds s = DS_EMPTY_INITIALIZER;
+
+    format_odp_actions(&s, actions->data, actions->size, NULL);
+    ds_put_char(&s, '\n');
+    ds_put_hex_dump(&s, f->bytes, f->len, 0, false);
+    fputs(ds_cstr(&s), stdout);
+    ds_destroy(&s);
+}
+
+/* Compares one random case.  Returns true if the program took it. */
+static bool
+compare_one(struct ofpbuf *actions, struct ofpbuf *ours, struct ofpbuf *theirs)
+{
+    struct action_program *p;
+    struct vhost_frame frame;
+    struct test_frame f;
+    struct iovec iov[2];
+    const char *why;
+    bool suits, fits;
+
+    random_frame(&f);
+    suits = random_actions(actions, &f);
+    peek_frame(&f, &frame, iov);
+    ovs_assert(!action_program_compile(actions->data, actions->size, &p,
+                                       &why));
+    check_summary(p);
+
+    fits = p->direct && action_program_fits(p, &frame);
+    if (fits) {
+        ofpbuf_clear(ours);
+        ofpbuf_clear(theirs);
+        run_program(p, &frame, ours);
+        run_odp_execute(actions, &f, theirs);
+        if (!ofpbuf_equal(ours, theirs)) {
+            print_case(&f, actions);
+            printf("ours:\n");
+            ovs_hex_dump(stdout, ours->data, ours->size, 0, false);
+            printf("theirs:\n");
+            ovs_hex_dump(stdout, theirs->data, theirs->size, 0, false);
+            ovs_fatal(0, "outputs differ");
+        }
+    } else if (p->direct && suits && !f.odd && f.n_tags <= flow_vlan_limit
+               && p->n_pops <= f.n_tags) {
+        print_case(&f, actions);
+        ovs_fatal(0, "plain frame does not fit");
+    }
+    action_program_free(p);
+    return fits;
+}
+
+/* Usage: test-action compare [N [SEED]]. */
+static void
+test_compare(struct ovs_cmdl_context *ctx)
+{
+    uint32_t n = ctx->argc > 1 ? strtoul(ctx->argv[1], NULL, 0) : 100000;
+    uint32_t seed = ctx->argc > 2 ? strtoul(ctx->argv[2], NULL, 0) : 0;
+    struct ofpbuf actions, ours, theirs;
+    uint32_t n_fits = 0;
+
+    if (!seed) {
+        seed = random_uint32() | 1;
+    }
+    printf("seed %"PRIu32"\n", seed);
+    fflush(stdout);
+    random_set_seed(seed);
+    odp_execute_init();
+
+    ofpbuf_init(&actions, 0);
+    ofpbuf_init(&ours, 0);
+    ofpbuf_init(&theirs, 0);
+    for (uint32_t i = 0; i < n; i++) {
+        flow_limit_vlans(1 + i % 2);
+        n_fits += compare_one(&actions, &ours, &theirs);
+    }
+    ofpbuf_uninit(&actions);
+    ofpbuf_uninit(&ours);
+    ofpbuf_uninit(&theirs);
+
+    printf("%"PRIu32" of %"PRIu32" cases compared\n", n_fits, n);
+    ovs_assert(n_fits >= n / 2);
+}
+
+static void
+test_action_main(int argc, char *argv[])
+{
+    static const struct ovs_cmdl_command commands[] = {
+        {"compare", "[N [SEED]]", 0, 2, test_compare, OVS_RO},
+        {NULL, NULL, 0, 0, NULL, OVS_RO},
+    };
+    struct ovs_cmdl_context ctx = { .argc = argc - 1, .argv = argv + 1 };
+
+    set_program_name(argv[0]);
+    ovs_cmdl_run_command(&ctx, commands);
+}
+
+OVSTEST_REGISTER("test-action", test_action_main);
