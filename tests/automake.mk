@@ -45,6 +45,26 @@ CLEANFILES += tests/testsuite
 
 check-local: tests/testsuite $(sbin_PROGRAMS) $(noinst_PROGRAMS)
 	$(run_suite) check tests -- AUTOTEST_PATH='$(autotest_path)' $(TESTSUITEFLAGS)
+
+# System tests, of a switch that really runs.  They want root.
+system_accel_at = \
+	tests/accel-macros.at \
+	tests/system-accel-testsuite.at \
+	tests/system-accel.at
+EXTRA_DIST += $(system_accel_at)
+
+system_suite = AUTOM4TE='$(AUTOM4TE)' $(srcdir)/build-aux/system-suite
+system_suite_dirs = '$(abs_top_builddir)' '$(OVS_SRC)' '$(OVS_BUILD)'
+isolated = $(srcdir)/build-aux/isolated
+
+tests/system-accel/testsuite: $(system_accel_at) build-aux/system-suite tests/package.m4 ovs.mk
+	$(AM_V_GEN)$(system_suite) $(srcdir)/tests/system-accel-testsuite.at $(@D) $(system_suite_dirs)
+
+check-system-accel: all tests/system-accel/testsuite
+	$(isolated) $(run_suite) system-accel tests/system-accel -- $(TESTSUITEFLAGS)
+.PHONY: check-system-accel
+
 clean-local:
 	rm -rf tests/testsuite.dir tests/testsuite.log tests/*.results
+	rm -rf tests/system-accel
 DISTCLEANFILES += tests/atconfig
