@@ -117,6 +117,10 @@ unsigned int flow_table_ports_seq(const struct megaflow_table *);
 struct flow_port *flow_table_find_port(const struct megaflow_table *,
                                        odp_port_t in_port);
 
+/* What megaflow_table_run() does from time to time. */
+void flow_table_rank(struct megaflow_table *);
+void flow_table_narrow(struct megaflow_table *);
+
 /* Classifier.  Writers hold the table's lock. */
 
 struct flow_port *flow_port_create(odp_port_t in_port);

@@ -49,8 +49,10 @@ struct megaflow_table {
     unsigned int n_blocks OVS_GUARDED;
     struct flow_slot **free_slots OVS_GUARDED;
     size_t n_free_slots OVS_GUARDED;
-    long long int next_rank OVS_GUARDED;    /* time_msec(). */
-    long long int next_narrow OVS_GUARDED;
+
+    /* For the thread that calls megaflow_table_run(), in time_msec(). */
+    long long int next_rank;
+    long long int next_narrow;
 };
 
 /* Slots */
@@ -465,27 +467,42 @@ megaflow_table_flush(struct megaflow_table *table)
 }
 
 void
-megaflow_table_run(struct megaflow_table *table)
+flow_table_rank(struct megaflow_table *table)
 {
-    long long int now = time_msec();
     struct flow_port *port;
 
     ovs_mutex_lock(&table->mutex);
-    if (now >= table->next_rank) {
-        bool narrow = now >= table->next_narrow;
-
-        CMAP_FOR_EACH (port, node, &table->ports) {
-            flow_port_rank(port);
-            if (narrow) {
-                union_narrow(port, &table->generation);
-            }
-        }
-        table->next_rank = now + RANK_INTERVAL;
-        if (narrow) {
-            table->next_narrow = now + NARROW_INTERVAL;
-        }
+    CMAP_FOR_EACH (port, node, &table->ports) {
+        flow_port_rank(port);
     }
     ovs_mutex_unlock(&table->mutex);
+}
+
+void
+flow_table_narrow(struct megaflow_table *table)
+{
+    struct flow_port *port;
+
+    ovs_mutex_lock(&table->mutex);
+    CMAP_FOR_EACH (port, node, &table->ports) {
+        union_narrow(port, &table->generation);
+    }
+    ovs_mutex_unlock(&table->mutex);
+}
+
+void
+megaflow_table_run(struct megaflow_table *table)
+{
+    long long int now = time_msec();
+
+    if (now >= table->next_rank) {
+        flow_table_rank(table);
+        table->next_rank = now + RANK_INTERVAL;
+    }
+    if (now >= table->next_narrow) {
+        flow_table_narrow(table);
+        table->next_narrow = now + NARROW_INTERVAL;
+    }
 }
 
 /* Reading the table */
