@@ -26,6 +26,23 @@ AC_DEFUN([ACCEL_CHECK_MAKE],
      [AC_MSG_ERROR([GNU make is needed (Debian package make)])])
    AC_SUBST([accel_include], [include])])
 
+dnl ACCEL_CHECK_COMPILER
+AC_DEFUN([ACCEL_CHECK_COMPILER],
+  [AC_CHECK_PROGS([accel_compiler], [${CC-gcc} cc clang])
+   AS_IF([test -z "$accel_compiler"],
+     [AC_MSG_ERROR([a C compiler is needed (Debian package gcc)])])])
+
+dnl ACCEL_MISSING(WHAT, PACKAGE)
+dnl
+dnl Notes that WHAT, which Debian package PACKAGE brings, is missing, for
+dnl ACCEL_CHECK_DEPENDENCIES to tell.
+AC_DEFUN([ACCEL_MISSING],
+  [AS_VAR_APPEND([accel_missing], ["
+  $1 (Debian package $2)"])
+   AS_VAR_APPEND([accel_packages], [" $2"])])
+
+m4_define([ACCEL_OVS_TARBALL], [/usr/src/openvswitch/openvswitch.tar.gz])
+
 dnl ACCEL_CHECK_OVS
 dnl
 dnl Finds Open vSwitch: a finished build, or the source to build it from.
@@ -40,7 +57,7 @@ AC_DEFUN([ACCEL_CHECK_OVS],
         [source of Open vSwitch @<:@default:
          /usr/src/openvswitch/openvswitch.tar.gz, of Debian package
          openvswitch-source@:>@])],
-     [], [with_ovs_source=/usr/src/openvswitch/openvswitch.tar.gz])
+     [], [with_ovs_source=ACCEL_OVS_TARBALL])
    AS_CASE([$with_ovs_build],
      [yes], [AC_MSG_ERROR([--with-ovs-build wants the directory of a build])],
      [no], [with_ovs_build=])
@@ -53,14 +70,14 @@ AC_DEFUN([ACCEL_CHECK_OVS],
         AC_MSG_ERROR([$accel_error])
       OVS_SOURCE=
       AC_MSG_RESULT([build in $OVS_BUILD])],
-     [AS_IF([test -f "$with_ovs_source" || test -d "$with_ovs_source"], [],
-        [test "$with_ovs_source" = /usr/src/openvswitch/openvswitch.tar.gz],
-        [AC_MSG_ERROR([$with_ovs_source is missing; install Debian package \
-openvswitch-source, or say --with-ovs-source or --with-ovs-build])],
+     [AS_IF([test -f "$with_ovs_source" || test -d "$with_ovs_source"],
+        [OVS_SOURCE=`cd "\`dirname "$with_ovs_source"\`" && pwd`/`basename "$with_ovs_source"`],
+        [test "$with_ovs_source" = ACCEL_OVS_TARBALL],
+        [OVS_SOURCE=ACCEL_OVS_TARBALL
+         ACCEL_MISSING(ACCEL_OVS_TARBALL, [openvswitch-source])],
         [AC_MSG_ERROR([$with_ovs_source (--with-ovs-source) is neither a tree \
 nor a tarball])])
       OVS_BUILD=`pwd`/ovs/build
-      OVS_SOURCE=`cd "\`dirname "$with_ovs_source"\`" && pwd`/`basename "$with_ovs_source"`
       AC_MSG_RESULT([source in $OVS_SOURCE, built by make])])
    AC_SUBST([OVS_BUILD])
    AC_SUBST([OVS_SOURCE])
@@ -79,11 +96,6 @@ AC_DEFUN([ACCEL_NEED_HEADER],
         [AC_MSG_RESULT([no])
          ACCEL_MISSING([$1], [$3])])])])
 
-AC_DEFUN([ACCEL_MISSING],
-  [AS_VAR_APPEND([accel_missing], ["
-  $1 (Debian package $2)"])
-   AS_VAR_APPEND([accel_packages], [" $2"])])
-
 dnl ACCEL_NEED_PROGRAM(VARIABLE, PROGRAM, PACKAGE)
 AC_DEFUN([ACCEL_NEED_PROGRAM],
   [AC_PATH_PROG([$1], [$2], [], [/usr/bin$PATH_SEPARATOR$PATH])
@@ -94,8 +106,7 @@ dnl
 dnl Checks for all that compiling and linking wants, and names in one message
 dnl whatever is missing, with the Debian package that brings it.
 AC_DEFUN([ACCEL_CHECK_DEPENDENCIES],
-  [accel_missing= accel_packages=
-   ACCEL_NEED_PROGRAM([PKG_CONFIG], [pkg-config], [pkg-config])
+  [ACCEL_NEED_PROGRAM([PKG_CONFIG], [pkg-config], [pkg-config])
    ACCEL_NEED_PROGRAM([AUTOM4TE], [autom4te], [autoconf])
    ACCEL_NEED_PROGRAM([PYTHON3], [python3], [python3])
    AC_MSG_CHECKING([for libdpdk])
