@@ -1,0 +1,71 @@
+/* Copyright (c) 2026 The OVS-Accel Authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#ifndef VHOST_MEMORY_H
+#define VHOST_MEMORY_H 1
+
+/* Guest memory
+ * ============
+ *
+ * A 'struct guest_memory' says where the memory regions that a front end has
+ * shared are mapped here.  It never changes: when the front end sends new
+ * regions, rings are taken down, a new one is made and rings are set up
+ * again.  So any thread that holds a live ring may translate addresses. */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "openvswitch/compiler.h"
+
+/* One mapped region of guest memory. */
+struct guest_region {
+    uint64_t gpa;               /* First guest physical address. */
+    uint64_t size;              /* In bytes. */
+    uint8_t *hva;               /* Where 'gpa' is mapped. */
+};
+
+struct guest_memory {
+    unsigned int n_regions;
+    struct guest_region regions[];
+};
+
+struct guest_memory *guest_memory_create(const struct guest_region *,
+                                         unsigned int n);
+void guest_memory_destroy(struct guest_memory *);
+
+void *guest_memory_search(const struct guest_memory *, unsigned int *hint,
+                          uint64_t gpa, uint64_t len);
+const struct guest_region *
+guest_memory_find_host(const struct guest_memory *, const void *p, size_t len);
+
+/* Returns where the 'len' bytes of guest physical memory at 'gpa' are mapped,
+ * or NULL if they do not lie within a single region.  '*hint' is the index of
+ * the region that was used last, initially 0. */
+static inline void *
+guest_memory_translate(const struct guest_memory *mem, unsigned int *hint,
+                       uint64_t gpa, uint64_t len)
+{
+    unsigned int i = *hint;
+    const struct guest_region *r = &mem->regions[i];
+    uint64_t offset = gpa - r->gpa;
+
+    /* An address below the region wraps around to a huge offset. */
+    if (OVS_LIKELY(offset < r->size && len <= r->size - offset)) {
+        return r->hva + offset;
+    }
+    return guest_memory_search(mem, hint, gpa, len);
+}
+
+#endif /* vhost/memory.h */

@@ -1,0 +1,232 @@
+/* Copyright (c) 2026 The OVS-Accel Authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#include <config.h>
+
+#include <linux/virtio_net.h>
+#include <rte_cycles.h>
+
+#include "vhost/vhost.h"
+#include "vhost/vhost-private.h"
+#include "vhost/vring-private.h"
+
+/* Writes to pieces of guest memory in turn. */
+struct iov_writer {
+    const struct iovec *iov;    /* The piece after the current one. */
+    uint8_t *p;                 /* Where to write next. */
+    size_t left;                /* Room there. */
+};
+
+/* Appends the 'n' bytes at 'src', for which there is room.  Both ends may be
+ * memory of the same guest, which may let them overlap. */
+static inline void
+iov_writer_put(struct iov_writer *w, const void *src_, size_t n)
+{
+    const uint8_t *src = src_;
+
+    while (OVS_UNLIKELY(n > w->left)) {
+        memmove(w->p, src, w->left);
+        src += w->left;
+        n -= w->left;
+        w->p = w->iov->iov_base;
+        w->left = w->iov->iov_len;
+        w->iov++;
+    }
+    memmove(w->p, src, n);
+    w->p += n;
+    w->left -= n;
+}
+
+/* Writes virtio-net header and 'frame' to the buffers that vring_gather()
+ * found. */
+static inline void
+frame_copy(const struct vhost_ring *ring, const struct vhost_frame *frame)
+{
+    const struct vring_scratch *s = ring->scratch;
+    struct iov_writer w = {
+        .iov = s->iov + 1,
+        .p = s->iov[0].iov_base,
+        .left = s->iov[0].iov_len,
+    };
+    struct virtio_net_hdr_v1 hdr = { .num_buffers = s->n_chains };
+    const struct iovec *tail = frame->iov;
+
+    if (OVS_LIKELY(w.left >= sizeof hdr && ring->hdr_len == sizeof hdr)) {
+        memcpy(w.p, &hdr, sizeof hdr);
+        w.p += sizeof hdr;
+        w.left -= sizeof hdr;
+    } else {
+        iov_writer_put(&w, &hdr, ring->hdr_len);
+    }
+
+    if (OVS_LIKELY(frame->data_len == VHOST_SNAPSHOT
+                   && w.left >= VHOST_SNAPSHOT)) {
+        memcpy(w.p, frame->data, VHOST_SNAPSHOT);
+        w.p += VHOST_SNAPSHOT;
+        w.left -= VHOST_SNAPSHOT;
+    } else {
+        iov_writer_put(&w, frame->data, frame->data_len);
+    }
+
+    for (uint32_t left = frame->tail_len; left; tail++) {
+        uint32_t n = MIN(left, tail->iov_len);
+
+        iov_writer_put(&w, tail->iov_base, n);
+        left -= n;
+    }
+}
+
+void
+vhost_tx_begin(struct vhost_port *port, unsigned int qid, struct vhost_tx *tx)
+    OVS_NO_THREAD_SAFETY_ANALYSIS
+{
+    uint32_t n;
+
+    atomic_read_relaxed(&port->n_tx, &n);
+    if (OVS_LIKELY(n)) {
+        uint16_t mapped;
+
+        atomic_read_relaxed(&port->tx_map[qid % n], &mapped);
+        qid = mapped;
+    } else {
+        qid = 0;
+    }
+
+    tx->port = port;
+    tx->queue = &port->tx[qid];
+    tx->stats = &tx->queue->stats;
+    tx->n_puts = 0;
+    tx->n_retries = 0;
+
+    ovs_spin_lock(&tx->queue->lock);
+    tx->ring = vhost_queue_get_ring(tx->queue);
+    if (OVS_UNLIKELY(vhost_port_get_broken(port) != NULL)) {
+        tx->ring = NULL;
+    }
+    if (tx->ring) {
+        vring_lookahead(tx->ring);
+    }
+}
+
+/* Lets the guest have what was put so far, and look at it, in the hope that it
+ * posts more buffers.  Returns false if that is not worth trying. */
+static bool
+vhost_tx_retry(struct vhost_tx *tx)
+{
+    uint32_t max;
+
+    atomic_read_relaxed(&tx->port->tx_retries_max, &max);
+    if (!tx->n_puts || tx->n_retries >= max) {
+        return false;
+    }
+
+    tx->n_puts = 0;
+    tx->n_retries++;
+    vhost_stat_add(&tx->stats->tx_retries, 1);
+    if (vring_publish(tx->ring)) {
+        vring_call(tx->ring);
+        vhost_stat_add(&tx->stats->notifications, 1);
+    }
+    return true;
+}
+
+/* Finds room for 'bytes' bytes, header included.  Returns VHOST_N_DROPS if
+ * there is, or the reason for dropping the frame. */
+static inline enum vhost_drop
+vhost_tx_gather(struct vhost_tx *tx, uint64_t bytes)
+{
+    for (;;) {
+        switch (vring_gather(tx->ring, bytes)) {
+        case VRING_GATHER_OK:
+            return VHOST_N_DROPS;
+
+        case VRING_GATHER_TOO_LONG:
+            return VHOST_TX_TOO_LONG;
+
+        case VRING_GATHER_MALFORMED:
+            return VHOST_TX_BROKEN;
+
+        case VRING_GATHER_EMPTY:
+            if (vhost_port_check_ring(tx->port, tx->ring)) {
+                tx->ring = NULL;
+                return VHOST_TX_BROKEN;
+            }
+            if (!vhost_tx_retry(tx)) {
+                return VHOST_TX_NO_DESC;
+            }
+            break;
+        }
+    }
+}
+
+/* Decides about a frame of 'len' bytes.  Returns VHOST_N_DROPS if there is
+ * room for it now, or the reason for dropping it. */
+static inline enum vhost_drop
+vhost_tx_admit(struct vhost_tx *tx, uint32_t len)
+{
+    struct vhost_policer *policer;
+    uint32_t max_frame;
+
+    if (OVS_UNLIKELY(!tx->ring)) {
+        return VHOST_TX_NO_LINK;
+    }
+    atomic_read_relaxed(&tx->port->max_frame, &max_frame);
+    if (OVS_UNLIKELY(len > max_frame)) {
+        return VHOST_TX_TOO_LONG;
+    }
+    atomic_read_explicit(&tx->port->tx_policer, &policer,
+                         memory_order_acquire);
+    if (OVS_UNLIKELY(policer) && !policer->run(policer, len, rte_rdtsc())) {
+        return VHOST_TX_POLICED;
+    }
+    return vhost_tx_gather(tx, (uint64_t) len + tx->ring->hdr_len);
+}
+
+int
+vhost_tx_put(struct vhost_tx *tx, const struct vhost_frame *frame)
+{
+    uint32_t len = frame->data_len + frame->tail_len;
+    enum vhost_drop drop = vhost_tx_admit(tx, len);
+
+    if (OVS_UNLIKELY(drop != VHOST_N_DROPS)) {
+        vhost_stat_add(&tx->stats->drops[drop], 1);
+        return drop;
+    }
+
+    frame_copy(tx->ring, frame);
+    vring_commit(tx->ring, (uint64_t) len + tx->ring->hdr_len);
+    tx->n_puts++;
+    vhost_stat_add(&tx->stats->packets, 1);
+    vhost_stat_add(&tx->stats->bytes, len);
+    return -1;
+}
+
+void
+vhost_tx_end(struct vhost_tx *tx)
+    OVS_NO_THREAD_SAFETY_ANALYSIS
+{
+    bool call = tx->ring && vring_publish(tx->ring);
+
+    if (call) {
+        vhost_stat_add(&tx->stats->notifications, 1);
+    }
+    ovs_spin_unlock(&tx->queue->lock);
+
+    /* The system call need not hold up others; the ring stays where it is
+     * until vhost_exit(). */
+    if (call) {
+        vring_call(tx->ring);
+    }
+}

@@ -1,0 +1,258 @@
+/* Copyright (c) 2026 The OVS-Accel Authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#ifndef ACCEL_VHOST_H
+#define ACCEL_VHOST_H 1
+
+/* vhost: the switch's end of a vhost-user connection
+ * ==================================================
+ *
+ * A 'struct vhost_port' is one vhost-user socket and the guest (front end)
+ * behind it.  librte_vhost speaks the protocol on its own threads; this room
+ * reads and writes the rings.  Guest memory is hostile: everything is read
+ * once, into memory of our own, and each address is checked together with its
+ * length against one memory region.
+ *
+ * Words are the guest's, as in virtio 1.2 section 5.1: the guest *transmits*
+ * on its TX rings, so we receive ("rx", peek) from them, and we transmit
+ * ("tx", put) into its RX rings.
+ *
+ * Who may call what:
+ *
+ *   - vhost_port_create/destroy/set_*: one control thread at a time (OVS's
+ *     main thread).  They may block until the threads of the data plane have
+ *     left the port's rings; they never wait for the guest.
+ *
+ *   - vhost_enter/exit, vhost_peek/release, vhost_tx_*: any thread.  Between
+ *     vhost_enter() and vhost_exit() the guest's memory and rings stay
+ *     mapped, so a thread encloses each burst in them and does not block in
+ *     between.  At most one thread at a time peeks a given rx queue.  Any
+ *     number of threads transmit: a ring's lock is held from vhost_tx_begin()
+ *     to vhost_tx_end(), and a thread holds at most one.
+ *
+ *   - vhost_port_get_*: any thread. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "openvswitch/compiler.h"
+#include "ovs-atomic.h"
+#include "smap.h"
+#include "util.h"
+
+struct dp_packet;
+struct vhost_port;
+struct vhost_queue;
+struct vhost_ring;
+
+#define VHOST_MAX_QUEUE_PAIRS 128  /* librte_vhost's VHOST_MAX_QUEUE_PAIRS. */
+#define VHOST_BURST 32             /* Frames per vhost_peek(). */
+#define VHOST_SNAPSHOT 128         /* Bytes of each frame that peek copies. */
+#define VHOST_HEADROOM 64          /* Room before them, for pushed headers. */
+#define VHOST_BURST_IOV 1024       /* Payload pieces in a burst, and the
+                                    * longest chain that is accepted. */
+
+/* Life of a port */
+
+/* Called from librte_vhost's threads, with no lock of this room held. */
+struct vhost_port_ops {
+    /* The link came up or went down, or the number of queue pairs that the
+     * guest enabled changed: see vhost_port_get_link(), _get_n_qpairs(). */
+    void (*changed)(void *aux);
+};
+
+struct vhost_port_params {
+    const char *name;           /* For log messages. */
+    const char *path;           /* Unix socket, absolute. */
+    bool connect;               /* True: front end listens, we connect and
+                                 * reconnect.  False: we listen. */
+    uint16_t max_qpairs;        /* 1...VHOST_MAX_QUEUE_PAIRS: what
+                                 * GET_QUEUE_NUM answers; rings beyond are
+                                 * refused. */
+    uint32_t tx_retries_max;    /* 0...32: see vhost_tx_put(). */
+    const struct vhost_port_ops *ops;
+    void *aux;
+};
+
+/* Returns 0 or a positive errno value, with '*errp' (if nonnull) set to a
+ * sentence for the user, which the caller frees.  DPDK's EAL must be up. */
+int vhost_port_create(const struct vhost_port_params *, struct vhost_port **,
+                      char **errp);
+
+/* Closes the socket and frees 'port'.  No thread may be using 'port': the
+ * caller has removed it from all poll lists and port tables and waited for a
+ * grace period. */
+void vhost_port_destroy(struct vhost_port *port);
+
+/* Largest frame in bytes (without FCS) that is sent to the guest; larger ones
+ * are dropped as VHOST_TX_TOO_LONG.  Takes effect at once. */
+void vhost_port_set_max_frame(struct vhost_port *, uint32_t max_frame);
+void vhost_port_set_tx_retries_max(struct vhost_port *, uint32_t);
+
+/* Ingress policer: 'rate' in bytes/s and 'burst' in bytes, 0 for none.  Frames
+ * above the rate are dropped by vhost_peek() as VHOST_RX_POLICED. */
+void vhost_port_set_rx_policer(struct vhost_port *, uint64_t rate,
+                               uint64_t burst);
+
+/* Egress policer (OVS's QoS types "egress-policer" and "trtcm-policer").
+ * 'run' is called with each frame's length in bytes and current TSC, from any
+ * thread, with the policer's own locking; false drops the frame as
+ * VHOST_TX_POLICED.  Null removes it; returns after its last use. */
+struct vhost_policer {
+    bool (*run)(struct vhost_policer *, uint32_t len, uint64_t tsc);
+};
+void vhost_port_set_tx_policer(struct vhost_port *, struct vhost_policer *);
+
+/* What the guest has negotiated. */
+bool vhost_port_get_link(const struct vhost_port *);    /* Device running and
+                                                         * queue 0 enabled. */
+unsigned int vhost_port_get_n_qpairs(const struct vhost_port *);
+int vhost_port_get_numa(const struct vhost_port *);     /* Node or -1. */
+
+/* Adds keys to 'status': mode, socket, state ("connecting", "listening",
+ * "connected", "running", "broken: REASON"), features (hex), ring
+ * ("split", "packed"), mergeable, indirect, event_idx, queues (pairs),
+ * per-ring sizes, quiesce_max_us. */
+void vhost_port_get_status(const struct vhost_port *, struct smap *status);
+
+/* Statistics.  Each reason is a whole sentence, for people. */
+#define VHOST_RX_DROPS                                                       \
+    VHOST_DROP(RX_BROKEN, "rx_broken",                                       \
+               "descriptor chain that leaves guest memory or is malformed")  \
+    VHOST_DROP(RX_TOO_SHORT, "rx_too_short",                                 \
+               "frame shorter than an Ethernet header")                      \
+    VHOST_DROP(RX_TOO_LONG, "rx_too_long",                                   \
+               "frame longer than 65,535 bytes or chain of over 1,024 pieces")\
+    VHOST_DROP(RX_OFFLOAD, "rx_offload",                                     \
+               "frame that asks for an offload that was not negotiated")     \
+    VHOST_DROP(RX_POLICED, "rx_policed",                                     \
+               "frame above the ingress policing rate")
+
+#define VHOST_TX_DROPS                                                       \
+    VHOST_DROP(TX_NO_LINK, "tx_no_link", "guest not connected or queue off")  \
+    VHOST_DROP(TX_NO_DESC, "tx_no_desc", "guest posted no receive buffer")    \
+    VHOST_DROP(TX_TOO_LONG, "tx_too_long",                                   \
+               "frame longer than the MTU or than the guest's buffers")      \
+    VHOST_DROP(TX_BROKEN, "tx_broken",                                       \
+               "receive buffer that leaves guest memory or is malformed")    \
+    VHOST_DROP(TX_POLICED, "tx_policed",                                     \
+               "frame above the egress policing rate")
+
+enum vhost_drop {
+#define VHOST_DROP(ENUM, NAME, TEXT) VHOST_##ENUM,
+    VHOST_RX_DROPS
+    VHOST_TX_DROPS
+#undef VHOST_DROP
+    VHOST_N_DROPS
+};
+
+const char *vhost_drop_name(enum vhost_drop);
+const char *vhost_drop_text(enum vhost_drop);
+
+struct vhost_queue_stats {
+    uint64_t packets;           /* Frames peeked or sent. */
+    uint64_t bytes;             /* Of Ethernet frames, without FCS. */
+    uint64_t drops[VHOST_N_DROPS];
+    uint64_t notifications;     /* Of ours to the guest. */
+    uint64_t tx_retries;        /* See vhost_tx_put(). */
+};
+
+/* 'rx' or tx statistics of queue 'qid', since the port was created (they
+ * survive reconnects). */
+void vhost_port_get_queue_stats(const struct vhost_port *, bool rx,
+                                unsigned int qid, struct vhost_queue_stats *);
+
+/* Quiescing */
+
+/* Enters and leaves a section in which no ring and no guest memory goes away.
+ * Cheap (a store and a fence).  Sections nest. */
+void vhost_enter(void);
+void vhost_exit(void);
+
+/* Receive: guest to us */
+
+/* A frame as peeked.  'data' points to its first 'data_len' bytes, copied into
+ * 'room' with headroom before them; the rest ('len' - 'data_len' bytes when
+ * nothing was pushed or popped) is in guest memory, at 'iov'. */
+struct vhost_frame {
+    uint8_t *data;              /* Into 'room', or where an action put it. */
+    uint32_t data_len;
+    uint32_t tail_len;          /* Bytes at 'iov'. */
+    const struct iovec *iov;    /* Checked host addresses of the tail. */
+    uint32_t n_iov;
+    uint16_t head;              /* For the ring: head index or buffer id. */
+    uint16_t n_desc;            /* For the ring: descriptors of the chain. */
+    OVS_ALIGNED_VAR(CACHE_LINE_SIZE) uint8_t room[VHOST_HEADROOM
+                                                  + VHOST_SNAPSHOT];
+};
+
+struct vhost_burst {
+    unsigned int n;             /* Frames to serve in 'frames'. */
+    struct vhost_frame *frames[VHOST_BURST];
+    /* Private: */
+    struct vhost_ring *ring;
+    unsigned int n_chains;      /* Chains taken, dropped ones included. */
+    unsigned int n_iov;
+    uint64_t bytes[VHOST_BURST]; /* Of each chain, header included. */
+    uint8_t fates[VHOST_BURST]; /* 'enum vhost_drop', VHOST_N_DROPS if good. */
+    struct vhost_frame store[VHOST_BURST];
+    struct iovec iov[VHOST_BURST_IOV];
+};
+
+/* Takes up to VHOST_BURST frames off rx queue 'qid' into 'burst', without
+ * giving their buffers back.  Malformed and policed ones are dropped and
+ * counted here.  Returns burst->n.  If a ring is found broken, the port stops
+ * ("broken" in its status) with one log line and everybody else goes on.
+ *
+ * Must be followed by vhost_release(), also when 0 is returned. */
+unsigned int vhost_peek(struct vhost_port *, unsigned int qid,
+                        struct vhost_burst *burst);
+
+/* Returns all chains of 'burst' to the guest and notifies it if it wants. */
+void vhost_release(struct vhost_port *, unsigned int qid,
+                   struct vhost_burst *burst);
+
+/* Transmit: us to guest */
+
+struct vhost_tx {
+    struct vhost_port *port;
+    struct vhost_ring *ring;         /* NULL if the guest is not there. */
+    struct vhost_queue_stats *stats;
+    unsigned int n_puts;        /* Frames put since last publication. */
+    /* Private: */
+    struct vhost_queue *queue;
+    unsigned int n_retries;
+};
+
+/* Locks the receive ring that serves tx queue 'qid' (modulo the queues that
+ * the guest enabled) and starts a burst. */
+void vhost_tx_begin(struct vhost_port *, unsigned int qid, struct vhost_tx *);
+
+/* Copies one frame ('data', 'data_len', then the 'tail_len' bytes at 'iov')
+ * into the guest's next receive buffers: the one copy of the main road.
+ * 'frame' may come from another port's burst.  Returns -1 if sent, else the
+ * reason of the drop.  Counts either.
+ *
+ * When the guest has no free buffer, publishes what this burst has put so far
+ * and looks again, up to tx_retries_max times as long as that made progress
+ * (as OVS's tx-retries-max does). */
+int vhost_tx_put(struct vhost_tx *, const struct vhost_frame *frame);
+
+/* Publishes, notifies the guest if it wants, and unlocks. */
+void vhost_tx_end(struct vhost_tx *);
+
+#endif /* vhost.h */

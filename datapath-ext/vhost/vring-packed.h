@@ -1,0 +1,207 @@
+/* Copyright (c) 2026 The OVS-Accel Authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#ifndef VHOST_VRING_PACKED_H
+#define VHOST_VRING_PACKED_H 1
+
+/* Packed virtqueues: virtio 1.2 section 2.8.  Only for vring.c. */
+
+#include "vhost/vring-private.h"
+
+#define PACKED_AVAIL (1u << VRING_PACKED_DESC_F_AVAIL)
+#define PACKED_USED (1u << VRING_PACKED_DESC_F_USED)
+
+static inline void
+vring_packed_start(struct vhost_ring *ring)
+{
+    guest_store16(&ring->packed.device->flags,
+                  VRING_PACKED_EVENT_FLAG_DISABLE);
+}
+
+/* Is a descriptor with these 'flags' available to us, in the round of the ring
+ * that 'wrap' stands for?  See section 2.8.1. */
+static inline bool
+vring_packed_is_avail(uint16_t flags, bool wrap)
+{
+    return (!!(flags & PACKED_AVAIL) == wrap
+            && !!(flags & PACKED_USED) != wrap);
+}
+
+static inline void
+vring_packed_advance(const struct vhost_ring *ring, uint16_t n,
+                     uint16_t *index, bool *wrap)
+{
+    unsigned int i = *index + n;
+
+    if (i >= ring->size) {
+        i -= ring->size;
+        *wrap = !*wrap;
+    }
+    *index = i;
+}
+
+/* Adds the descriptors of an indirect table to 'sg': all of them, in order
+ * (section 2.8.7). */
+static inline void
+vring_packed_walk_table(struct vhost_ring *ring,
+                        const struct vring_packed_desc *d,
+                        struct vring_sg *sg)
+{
+    unsigned int n;
+    const uint8_t *table;
+
+    table = vring_sg_table(ring, sg, d->addr, d->len, d->flags, &n);
+    if (!table) {
+        return;
+    }
+
+    for (unsigned int i = 0; i < n && !sg->malformed && !sg->too_long; i++) {
+        struct vring_packed_desc e;
+
+        guest_read(&e, table + i * sizeof e, sizeof e);
+        if (e.flags & VRING_DESC_F_INDIRECT) {
+            vring_sg_malformed(ring, sg, "indirect table in indirect table",
+                               e.addr, e.len);
+            return;
+        }
+        vring_sg_add(ring, sg, e.addr, e.len, e.flags);
+    }
+}
+
+/* Gets the caches ready for the next 'n' chains, if they are short. */
+static inline void
+vring_packed_prefetch(const struct vhost_ring *ring, unsigned int n)
+{
+    const unsigned int per_line = CACHE_LINE_SIZE
+                                  / sizeof(struct vring_packed_desc);
+
+    for (unsigned int i = 0; i < n; i += per_line) {
+        unsigned int slot = ring->next_avail + i;
+
+        slot = slot < ring->size ? slot : slot - ring->size;
+        OVS_PREFETCH(&ring->packed.desc[MIN(slot, ring->size - 1)]);
+    }
+}
+
+/* Takes the next chain, adding its pieces to 'sg'.  Returns false if there is
+ * none or the ring is broken.
+ *
+ * The driver makes the first descriptor of a chain available last, so when
+ * that one is, all the others must be. */
+static inline bool
+vring_packed_next(struct vhost_ring *ring, struct vring_chain *chain,
+                  struct vring_sg *sg)
+{
+    uint16_t i = ring->next_avail;
+    bool wrap = ring->avail_wrap;
+    struct vring_packed_desc d;
+    unsigned int n = 0;
+
+    if (!vring_packed_is_avail(guest_load16_acquire(
+                                   &ring->packed.desc[i].flags), wrap)) {
+        return false;
+    }
+
+    do {
+        guest_read(&d, &ring->packed.desc[i], sizeof d);
+        if (OVS_UNLIKELY(n >= ring->size)) {
+            return vring_break(ring, "descriptor chain that loops", i);
+        }
+        if (OVS_UNLIKELY(!vring_packed_is_avail(d.flags, wrap))) {
+            return vring_break(ring, "descriptor chain whose rest is not "
+                               "available", i);
+        }
+
+        if (d.flags & VRING_DESC_F_INDIRECT) {
+            vring_packed_walk_table(ring, &d, sg);
+        } else {
+            vring_sg_add(ring, sg, d.addr, d.len, d.flags);
+        }
+        vring_packed_advance(ring, 1, &i, &wrap);
+        n++;
+    } while (d.flags & VRING_DESC_F_NEXT);
+
+    chain->id = d.id;
+    chain->n_desc = n;
+    ring->next_avail = i;
+    ring->avail_wrap = wrap;
+    return true;
+}
+
+/* Gives 'chain' back, with 'len' bytes written to it.  Chains go back in the
+ * order they came, so that a used descriptor takes the place of the first one
+ * of its own chain.
+ *
+ * Drivers look at used descriptors in order.  So all flags but those of the
+ * first can be written at once, and vring_packed_publish() with a single write
+ * shows the guest the whole batch. */
+static inline void
+vring_packed_use(struct vhost_ring *ring, const struct vring_chain *chain,
+                 uint32_t len)
+{
+    struct vring_packed_desc *d = &ring->packed.desc[ring->next_used];
+    uint16_t flags;
+
+    flags = ring->used_wrap ? PACKED_AVAIL | PACKED_USED : 0;
+    if (len) {
+        flags |= VRING_DESC_F_WRITE;
+    }
+
+    d->id = chain->id;
+    d->len = len;
+    if (!ring->n_unpublished) {
+        ring->first_used = ring->next_used;
+        ring->first_used_flags = flags;
+    } else {
+        guest_store16_release(&d->flags, flags);
+    }
+    vring_packed_advance(ring, chain->n_desc, &ring->next_used,
+                         &ring->used_wrap);
+}
+
+static inline void
+vring_packed_publish(struct vhost_ring *ring)
+{
+    guest_store16_release(&ring->packed.desc[ring->first_used].flags,
+                          ring->first_used_flags);
+}
+
+/* Says whether the guest wants to be notified of that (section 2.8.14). */
+static inline bool
+vring_packed_wants_call(const struct vhost_ring *ring)
+{
+    /* Both fields at once, as they belong together. */
+    uint32_t event = guest_load32(ring->packed.driver);
+    uint16_t flags = (event >> 16) & 3;
+    uint16_t offset = event & 0x7fff;
+    bool wrap = event & 0x8000;
+    uint16_t old = ring->signalled;
+
+    if (flags != VRING_PACKED_EVENT_FLAG_DESC || !ring->event_idx) {
+        return flags != VRING_PACKED_EVENT_FLAG_DISABLE;
+    }
+
+    /* Count from the start of the round that 'next_used' is in: what lies in
+     * the round before becomes negative. */
+    if (ring->next_used <= old) {
+        old -= ring->size;
+    }
+    if (wrap != ring->used_wrap) {
+        offset -= ring->size;
+    }
+    return vring_passes_event(offset, ring->next_used, old);
+}
+
+#endif /* vhost/vring-packed.h */

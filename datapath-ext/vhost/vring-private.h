@@ -1,0 +1,176 @@
+/* Copyright (c) 2026 The OVS-Accel Authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#ifndef VHOST_VRING_PRIVATE_H
+#define VHOST_VRING_PRIVATE_H 1
+
+/* What split and packed rings have in common.
+ *
+ * Guest memory changes under our eyes.  So whatever decides anything is read
+ * exactly once, by the functions here, into variables of our own. */
+
+#include <string.h>
+
+#include "openvswitch/compiler.h"
+#include "ovs-atomic.h"
+#include "vhost/memory.h"
+#include "vhost/vring.h"
+
+/* The lines of a buffer that are worth prefetching: those of a frame of usual
+ * size.  Beyond, the hardware has noticed. */
+#define VRING_PREFETCH_MAX 2048
+
+static inline uint16_t
+guest_load16(const void *p)
+{
+    return __atomic_load_n((const uint16_t *) p, __ATOMIC_RELAXED);
+}
+
+static inline uint16_t
+guest_load16_acquire(const void *p)
+{
+    return __atomic_load_n((const uint16_t *) p, __ATOMIC_ACQUIRE);
+}
+
+static inline uint32_t
+guest_load32(const void *p)
+{
+    return __atomic_load_n((const uint32_t *) p, __ATOMIC_RELAXED);
+}
+
+static inline void
+guest_store16(void *p, uint16_t value)
+{
+    __atomic_store_n((uint16_t *) p, value, __ATOMIC_RELAXED);
+}
+
+static inline void
+guest_store16_release(void *p, uint16_t value)
+{
+    __atomic_store_n((uint16_t *) p, value, __ATOMIC_RELEASE);
+}
+
+/* Copies 'n' bytes of guest memory to 'dst'.  The fence keeps the compiler
+ * from reading guest memory again later, in place of 'dst'. */
+static inline void
+guest_read(void *dst, const void *src, size_t n)
+{
+    memcpy(dst, src, n);
+    atomic_signal_fence(memory_order_seq_cst);
+}
+
+/* Pieces of host memory that make up a chain, in the making. */
+struct vring_sg {
+    struct iovec *iov;
+    unsigned int n;
+    unsigned int max;
+    uint64_t bytes;             /* Sum of the pieces. */
+    const char *malformed;      /* If nonnull, what is wrong. */
+    bool too_long;              /* More than 'max' pieces. */
+};
+
+static inline void
+vring_sg_init(struct vring_sg *sg, struct iovec *iov, unsigned int max)
+{
+    sg->iov = iov;
+    sg->n = 0;
+    sg->max = max;
+    sg->bytes = 0;
+    sg->malformed = NULL;
+    sg->too_long = false;
+}
+
+void vring_sg_malformed(struct vhost_ring *, struct vring_sg *,
+                        const char *reason, uint64_t addr, uint32_t len);
+bool vring_break(struct vhost_ring *, const char *reason, unsigned int value);
+
+/* Adds the buffer that a descriptor describes to 'sg'.  The guest may post
+ * buffers of no length, whose address means nothing. */
+static inline void
+vring_sg_add(struct vhost_ring *ring, struct vring_sg *sg,
+             uint64_t addr, uint32_t len, uint16_t flags)
+{
+    uint8_t *p;
+
+    if (OVS_UNLIKELY(!(flags & VRING_DESC_F_WRITE) == ring->to_guest)) {
+        vring_sg_malformed(ring, sg, "buffer for the wrong direction",
+                           addr, len);
+        return;
+    }
+    if (OVS_UNLIKELY(!len || sg->malformed)) {
+        return;
+    }
+    if (OVS_UNLIKELY(sg->n >= sg->max)) {
+        sg->too_long = true;
+        return;
+    }
+
+    p = guest_memory_translate(ring->memory, &ring->region, addr, len);
+    if (OVS_UNLIKELY(!p)) {
+        vring_sg_malformed(ring, sg, "buffer outside guest memory",
+                           addr, len);
+        return;
+    }
+    if (!ring->to_guest) {
+        for (size_t i = 0; i < MIN(len, VRING_PREFETCH_MAX);
+             i += CACHE_LINE_SIZE) {
+            OVS_PREFETCH(p + i);
+        }
+    }
+
+    sg->iov[sg->n].iov_base = p;
+    sg->iov[sg->n].iov_len = len;
+    sg->n++;
+    sg->bytes += len;
+}
+
+/* Returns the indirect descriptor table that a descriptor points to, and the
+ * number of its descriptors in '*n'; or NULL if it is no good, which marks
+ * 'sg'.  The table's alignment is the guest's business. */
+static inline const void *
+vring_sg_table(struct vhost_ring *ring, struct vring_sg *sg,
+               uint64_t addr, uint32_t len, uint16_t flags, unsigned int *n)
+{
+    const char *reason;
+    const void *table;
+
+    if (!ring->indirect) {
+        reason = "indirect descriptor table that was not negotiated";
+    } else if (flags & VRING_DESC_F_NEXT) {
+        reason = "indirect descriptor table within a chain";
+    } else if (!len || len % sizeof(struct vring_desc)) {
+        reason = "indirect descriptor table of odd length";
+    } else {
+        table = guest_memory_translate(ring->memory, &ring->region,
+                                       addr, len);
+        if (table) {
+            *n = len / sizeof(struct vring_desc);
+            return table;
+        }
+        reason = "indirect descriptor table outside guest memory";
+    }
+    vring_sg_malformed(ring, sg, reason, addr, len);
+    return NULL;
+}
+
+/* Says whether a counter that goes from 'old' to 'new' passes 'event' (virtio
+ * 1.2 section 2.7.10). */
+static inline bool
+vring_passes_event(uint16_t event, uint16_t new, uint16_t old)
+{
+    return (uint16_t) (new - event - 1) < (uint16_t) (new - old);
+}
+
+#endif /* vhost/vring-private.h */

@@ -1,0 +1,217 @@
+/* Copyright (c) 2026 The OVS-Accel Authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#ifndef VHOST_VRING_SPLIT_H
+#define VHOST_VRING_SPLIT_H 1
+
+/* Split virtqueues: virtio 1.2 section 2.7.  Only for vring.c. */
+
+#include "vhost/vring-private.h"
+
+/* The used_event field follows the available ring, avail_event the used
+ * ring. */
+static inline const void *
+vring_split_used_event(const struct vhost_ring *ring)
+{
+    return &ring->split.avail->ring[ring->size];
+}
+
+static inline void *
+vring_split_avail_event(struct vhost_ring *ring)
+{
+    return &ring->split.used->ring[ring->size];
+}
+
+/* Bytes of the areas of a ring of 'size' descriptors, the event fields
+ * included. */
+static inline size_t
+vring_split_driver_bytes(uint32_t size)
+{
+    return sizeof(struct vring_avail) + (size + 1) * sizeof(uint16_t);
+}
+
+static inline size_t
+vring_split_device_bytes(uint32_t size)
+{
+    return (sizeof(struct vring_used) + size * sizeof(struct vring_used_elem)
+            + sizeof(uint16_t));
+}
+
+/* As long as somebody polls the ring, the guest need not notify us.  With
+ * EVENT_IDX it looks at avail_event only, which we leave behind the index: it
+ * is reached again after 65,536 chains, and one notification in so many does
+ * not matter. */
+static inline void
+vring_split_start(struct vhost_ring *ring)
+{
+    guest_store16(&ring->split.used->flags, VRING_USED_F_NO_NOTIFY);
+    if (ring->event_idx) {
+        guest_store16(vring_split_avail_event(ring), ring->next_avail - 1);
+    }
+}
+
+/* Adds the descriptors of an indirect table to 'sg'. */
+static inline void
+vring_split_walk_table(struct vhost_ring *ring, const struct vring_desc *d,
+                       struct vring_sg *sg)
+{
+    unsigned int i = 0;
+    unsigned int n;
+    const uint8_t *table;
+
+    table = vring_sg_table(ring, sg, d->addr, d->len, d->flags, &n);
+    if (!table) {
+        return;
+    }
+
+    /* No more rounds than descriptors: the guest may link a circle. */
+    for (unsigned int left = n; left; left--) {
+        struct vring_desc e;
+
+        guest_read(&e, table + i * sizeof e, sizeof e);
+        if (e.flags & VRING_DESC_F_INDIRECT) {
+            vring_sg_malformed(ring, sg, "indirect table in indirect table",
+                               e.addr, e.len);
+            return;
+        }
+        vring_sg_add(ring, sg, e.addr, e.len, e.flags);
+        if (!(e.flags & VRING_DESC_F_NEXT) || sg->malformed || sg->too_long) {
+            return;
+        }
+        if (e.next >= n) {
+            break;
+        }
+        i = e.next;
+    }
+    vring_sg_malformed(ring, sg, "chain without an end in indirect table",
+                       d->addr, d->len);
+}
+
+/* Adds the descriptors of the chain that starts at 'head' to 'sg'.  Returns
+ * false if that broke the ring. */
+static inline bool
+vring_split_walk(struct vhost_ring *ring, unsigned int head,
+                 struct vring_sg *sg)
+{
+    unsigned int i = head;
+
+    for (unsigned int left = ring->size; left; left--) {
+        struct vring_desc d;
+
+        if (OVS_UNLIKELY(i >= ring->size)) {
+            return vring_break(ring, "descriptor index beyond the ring", i);
+        }
+
+        guest_read(&d, &ring->split.desc[i], sizeof d);
+        if (d.flags & VRING_DESC_F_INDIRECT) {
+            vring_split_walk_table(ring, &d, sg);
+            return true;
+        }
+        vring_sg_add(ring, sg, d.addr, d.len, d.flags);
+        if (!(d.flags & VRING_DESC_F_NEXT)) {
+            return true;
+        }
+        i = d.next;
+    }
+
+    return vring_break(ring, "descriptor chain that loops", head);
+}
+
+/* Returns the number of chains to take, or 0 if there is none or the ring is
+ * broken.  The available index shares a cache line with what the guest writes,
+ * so do not look at it again while there is enough to do. */
+static inline unsigned int
+vring_split_n_avail(struct vhost_ring *ring, unsigned int enough)
+{
+    uint16_t n = ring->avail_seen - ring->next_avail;
+
+    if (n < enough) {
+        ring->avail_seen = guest_load16_acquire(&ring->split.avail->idx);
+        n = ring->avail_seen - ring->next_avail;
+        if (OVS_UNLIKELY(n > ring->size)) {
+            vring_break(ring, "available index too far ahead", n);
+            return 0;
+        }
+    }
+    return n;
+}
+
+/* Gets the caches ready for the next 'n' chains. */
+static inline void
+vring_split_prefetch(const struct vhost_ring *ring, unsigned int n)
+{
+    for (unsigned int i = 0; i < n; i++) {
+        uint16_t slot = (ring->next_avail + i) & (ring->size - 1);
+        uint16_t head = guest_load16(&ring->split.avail->ring[slot]);
+
+        /* Only a hint: the index is read again, and checked, when used. */
+        OVS_PREFETCH(&ring->split.desc[head & (ring->size - 1)]);
+    }
+}
+
+/* Takes the next chain, adding its pieces to 'sg'.  Returns false if there is
+ * none or the ring is broken. */
+static inline bool
+vring_split_next(struct vhost_ring *ring, struct vring_chain *chain,
+                 struct vring_sg *sg)
+{
+    unsigned int slot = ring->next_avail & (ring->size - 1);
+
+    if (!vring_split_n_avail(ring, 1)) {
+        return false;
+    }
+
+    chain->id = guest_load16(&ring->split.avail->ring[slot]);
+    chain->n_desc = 1;
+    if (!vring_split_walk(ring, chain->id, sg)) {
+        return false;
+    }
+    ring->next_avail++;
+    return true;
+}
+
+/* Gives 'chain' back, with 'len' bytes written to it. */
+static inline void
+vring_split_use(struct vhost_ring *ring, const struct vring_chain *chain,
+                uint32_t len)
+{
+    struct vring_used_elem *elem;
+
+    elem = &ring->split.used->ring[ring->next_used & (ring->size - 1)];
+    elem->id = chain->id;
+    elem->len = len;
+    ring->next_used++;
+}
+
+/* Shows the guest what was given back. */
+static inline void
+vring_split_publish(struct vhost_ring *ring)
+{
+    guest_store16_release(&ring->split.used->idx, ring->next_used);
+}
+
+/* Says whether the guest wants to be notified of that. */
+static inline bool
+vring_split_wants_call(const struct vhost_ring *ring)
+{
+    if (!ring->event_idx) {
+        return !(guest_load16(&ring->split.avail->flags)
+                 & VRING_AVAIL_F_NO_INTERRUPT);
+    }
+    return vring_passes_event(guest_load16(vring_split_used_event(ring)),
+                              ring->next_used, ring->signalled);
+}
+
+#endif /* vhost/vring-split.h */
