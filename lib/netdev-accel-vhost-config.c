@@ -157,26 +157,31 @@ derive_path(const char *name, const struct accel_vhost_config *old,
     return 0;
 }
 
-/* Resolves 'path' as far as it exists, or returns NULL with errno set if its
- * directory does not. */
-static char *
-resolve_path(const char *path)
+/* Resolves 'path', as far as it exists, into '*realp'.  Returns 0 or, if its
+ * directory does not exist, a positive errno value. */
+static int
+resolve_path(const char *path, char **realp)
 {
-    char *real = realpath(path, NULL);
+    int error = 0;
 
-    if (!real) {
+    *realp = realpath(path, NULL);
+    if (!*realp) {
         char *dir = dir_name(path);
-        char *real_dir = realpath(dir, NULL);
+        char *dir_itself = xasprintf("%s/.", dir);
         char *base = base_name(path);
+        char *real_dir = realpath(dir_itself, NULL);
 
         if (real_dir) {
-            real = xasprintf("%s/%s", real_dir, base);
+            *realp = xasprintf("%s/%s", real_dir, base);
+        } else {
+            error = errno;
         }
         free(base);
         free(real_dir);
+        free(dir_itself);
         free(dir);
     }
-    return real;
+    return error;
 }
 
 /* Checks whether a socket can live at config->path. */
@@ -185,22 +190,22 @@ check_path(const char *name, struct accel_vhost_config *config, char **errp)
 {
     const char *path = config->path;
     struct stat s;
+    int error;
 
     if (strlen(path) > PATH_BYTES_MAX) {
         return refuse(errp, "%s: socket path %s has %"PRIuSIZE" bytes where "
                       "%"PRIuSIZE" fit; choose a shorter one",
                       name, path, strlen(path), PATH_BYTES_MAX);
     }
-    config->real_path = resolve_path(path);
-    if (!config->real_path) {
-        int error = errno;
+    error = resolve_path(path, &config->real_path);
+    if (error) {
         char *dir = dir_name(path);
 
         refuse(errp, "%s: socket path %s cannot exist (%s: %s); create the "
                "directory or choose another path", name, path, dir,
                ovs_strerror(error));
         free(dir);
-        return error ? error : ENOENT;
+        return error;
     }
     if (!stat(path, &s) && !S_ISSOCK(s.st_mode)) {
         return refuse(errp, "%s: socket path %s is taken by something that is "

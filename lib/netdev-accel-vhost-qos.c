@@ -606,6 +606,10 @@ accel_vhost_set_policing(struct netdev *netdev, unsigned int kbits_rate,
 void
 accel_vhost_qos_attach(struct netdev_accel_vhost *dev, struct vhost_port *port)
 {
-    policing_attach(dev, port);
-    vhost_port_set_tx_policer(port, dev->qos ? &dev->qos->policer : NULL);
+    if (dev->policing_kbits) {
+        policing_attach(dev, port);
+    }
+    if (dev->qos) {
+        vhost_port_set_tx_policer(port, &dev->qos->policer);
+    }
 }

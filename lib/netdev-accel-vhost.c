@@ -20,6 +20,8 @@
 #include <errno.h>
 #include <inttypes.h>
 
+#include <rte_lcore.h>
+
 #include "accel-dpdk.h"
 #include "fatal-signal.h"
 #include "netdev-accel-vhost-private.h"
@@ -222,6 +224,12 @@ accel_vhost_open(struct netdev_accel_vhost *dev, char **errp)
     vhost_port_set_max_frame(port, dev->mtu + FRAME_OVERHEAD);
     accel_vhost_qos_attach(dev, port);
 
+    ovs_mutex_lock(&dev->guest_mutex);
+    if (dev->numa_id == NETDEV_NUMA_UNSPEC) {
+        /* Until a guest comes. */
+        dev->numa_id = rte_lcore_to_socket_id(rte_get_main_lcore());
+    }
+    ovs_mutex_unlock(&dev->guest_mutex);
     ovsrcu_set(&dev->port, port);
     accel_vhost_guest_changed(dev);
     VLOG_INFO("%s: %s socket %s", netdev_get_name(&dev->up),
@@ -357,15 +365,15 @@ accel_vhost_set_config(struct netdev *netdev, const struct smap *args,
     if (!error) {
         warn_about_unserved_config();
         error = accel_dpdk_start(&reason);
-        if (!error) {
-            ovs_mutex_lock(&dev->mutex);
-            error = accel_vhost_apply(dev, &config, &reason);
-            ovs_mutex_unlock(&dev->mutex);
-        }
         if (error) {
             *errp = xasprintf("%s: %s", name, reason);
             free(reason);
         }
+    }
+    if (!error) {
+        ovs_mutex_lock(&dev->mutex);
+        error = accel_vhost_apply(dev, &config, errp);
+        ovs_mutex_unlock(&dev->mutex);
     }
     ovs_mutex_unlock(&all_mutex);
 
@@ -389,7 +397,8 @@ accel_vhost_reconfigure(struct netdev *netdev)
     ovs_mutex_lock(&dev->mutex);
     if (!dev->wanted.path) {
         error = EINVAL;
-        reason = xstrdup("no socket path is configured");
+        reason = xasprintf("%s: no socket path is configured",
+                           netdev_get_name(netdev));
     } else if (accel_vhost_config_needs_reopen(&dev->applied, &dev->wanted)) {
         accel_vhost_close(dev);
         error = accel_vhost_open(dev, &reason);
@@ -401,7 +410,7 @@ accel_vhost_reconfigure(struct netdev *netdev)
         netdev->n_txq = netdev->n_rxq;
         ovs_mutex_unlock(&dev->guest_mutex);
     } else {
-        VLOG_ERR("%s: %s", netdev_get_name(netdev), reason);
+        VLOG_ERR("%s", reason);
         free(reason);
     }
     ovs_mutex_unlock(&dev->mutex);
