@@ -13,5 +13,18 @@
 # limitations under the License.
 
 EXTRA_DIST += \
+	utilities/ovs-accel-bench \
 	utilities/ovs-accel-check \
-	utilities/ovs-accel-lib.sh
+	utilities/ovs-accel-guest \
+	utilities/ovs-accel-lib.sh \
+	utilities/ovs-accel-sandbox \
+	utilities/ovs_accel/__init__.py \
+	utilities/ovs_accel/bench.py \
+	utilities/ovs_accel/image.py \
+	utilities/ovs_accel/proc.py \
+	utilities/ovs_accel/program.py \
+	utilities/ovs_accel/qemu.py \
+	utilities/ovs_accel/sandbox.py \
+	utilities/ovs_accel/switch.py \
+	utilities/ovs_accel/testpmd.py \
+	utilities/ovs_accel/verify.py
