@@ -68,3 +68,5 @@ clean-local:
 	rm -rf tests/testsuite.dir tests/testsuite.log tests/*.results
 	rm -rf tests/system-accel
 DISTCLEANFILES += tests/atconfig
+
+include tests/system-userspace.mk
