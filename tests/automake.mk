@@ -16,8 +16,13 @@
 # registered with OVSTEST_REGISTER (see tests/ovstest.h in the OVS source).
 noinst_PROGRAMS += tests/test-accel
 test_accel_sources = \
+	tests/flow-model.c \
+	tests/flow-model.h \
+	tests/random-frame.c \
+	tests/random-frame.h \
 	tests/test-action-compile.c \
-	tests/test-action.c
+	tests/test-action.c \
+	tests/test-flow.c
 
 tests_test_accel_SOURCES = $(test_accel_sources) $(datapath_ext_sources)
 tests_test_accel_LDADD = $(OVS_OVSTEST_OBJECTS) $(OVS_LIBS)
@@ -34,6 +39,7 @@ run_suite = $(PYTHON3) $(srcdir)/build-aux/run-suite --source '$(srcdir)/tests' 
 # Unit tests.
 testsuite_at = \
 	tests/action.at \
+	tests/flow.at \
 	tests/testsuite.at \
 	tests/vswitchd.at
 EXTRA_DIST += $(testsuite_at)

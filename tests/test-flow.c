@@ -1,0 +1,654 @@
+/* Copyright (c) 2026 The OVS-Accel Authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+/* Tests of flow/: each random test takes a number of rounds and a seed, and
+ * prints the seed. */
+
+#include <config.h>
+#undef NDEBUG
+
+#include "flow/flow-private.h"
+#include "flow/megaflow.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dp-packet.h"
+#include "flow-model.h"
+#include "ovs-thread.h"
+#include "ovstest.h"
+#include "random.h"
+#include "random-frame.h"
+#include "util.h"
+
+/* What vhost_peek() copies of a frame, see vhost/vhost.h. */
+#define SNAPSHOT 128
+
+/* Keys. */
+
+/* Checks extraction from the first 'data_len' bytes; returns true if they
+ * sufficed. */
+static bool
+check_head(const uint8_t *frame, size_t len, size_t data_len,
+           const struct flow_key *whole, uint16_t tcp_flags)
+{
+    uint8_t *head = xmemdup(frame, data_len ? data_len : 1);
+    struct flow_key key;
+    bool ok;
+
+    ok = flow_key_extract_head(head, data_len, len, u32_to_odp(1), &key);
+    ovs_assert(ok || data_len < len);
+    if (ok) {
+        ovs_assert(flow_key_equal(&key, whole));
+        ovs_assert(flow_key_tcp_flags(&key) == tcp_flags);
+    }
+    free(head);
+    return ok;
+}
+
+/* The head's bytes are in memory of their own, so that a checker notices who
+ * reads beyond; without one, the comparison does, mostly. */
+static void
+test_key(int n, unsigned int n_shapes)
+{
+    bool seen[FLOW_N_SHAPES] = { false };
+    unsigned int n_seen = 0;
+
+    while (n--) {
+        uint8_t frame[RANDOM_FRAME_MAX];
+        size_t len = random_frame(frame);
+        struct flow expanded, flow;
+        struct flow_key key;
+        uint16_t tcp_flags;
+        uint32_t shape;
+
+        flow_model_extract(frame, len, u32_to_odp(1), &key, &flow, &tcp_flags);
+        flow_key_expand(&key, &expanded);
+        ovs_assert(flow_equal(&flow, &expanded));
+        ovs_assert(flow_key_tcp_flags(&key) == tcp_flags);
+
+        check_head(frame, len, len, &key, tcp_flags);
+        check_head(frame, len, random_range(len + 1), &key, tcp_flags);
+
+        /* A snapshot suffices for all frames with a shape. */
+        shape = shape_parse(frame, len, len);
+        ovs_assert(check_head(frame, len, MIN(len, SNAPSHOT), &key, tcp_flags)
+                   || !shape);
+        if (shape && !seen[shape]) {
+            ovs_assert(shape_header_len(shape) <= len);
+            seen[shape] = true;
+            n_seen++;
+        }
+    }
+    if (n_seen < n_shapes) {
+        ovs_fatal(0, "only %u of %u shapes seen", n_seen, n_shapes);
+    }
+}
+
+static void
+test_flow_key(struct ovs_cmdl_context *ctx)
+{
+    test_key(atoi(ctx->argv[1]), FLOW_N_SHAPES - 1);
+}
+
+/* Table. */
+
+/* Fills in metadata as recirculation, conntrack or a tunnel would. */
+static void
+random_metadata(struct pkt_metadata *md)
+{
+    switch (random_range(8)) {
+    case 0:
+        md->recirc_id = 1 + random_range(2);
+        md->dp_hash = random_range(2);
+        break;
+    case 1:
+        md->ct_state = random_range(4);
+        md->ct_zone = random_range(2);
+        md->ct_mark = random_range(2);
+        break;
+    case 2:
+        md->skb_priority = random_range(2);
+        md->pkt_mark = random_range(2);
+        break;
+    case 3:
+        md->tunnel.ip_dst = htonl(0x0a000001);
+        md->tunnel.tun_id = htonll(random_range(2));
+        break;
+    default:
+        break;
+    }
+}
+
+static void
+test_flow_table(struct ovs_cmdl_context *ctx)
+{
+    struct flow_model *model = xzalloc(sizeof *model);
+
+    model->table = megaflow_table_create();
+    for (int n = atoi(ctx->argv[1]); n > 0; n--) {
+        uint8_t frame[RANDOM_FRAME_MAX];
+        struct dp_packet *packet;
+        unsigned int n_probed = 0;
+        struct megaflow *mf;
+        struct flow_key key;
+        struct flow flow;
+
+        packet = dp_packet_clone_data(frame, random_frame(frame));
+        random_metadata(&packet->md);
+        packet->md.in_port.odp_port = flow_model_port();
+        flow_key_extract(packet, &key);
+        flow_key_expand(&key, &flow);
+        dp_packet_delete(packet);
+
+        mf = megaflow_table_lookup(model->table, &key, &n_probed);
+        ovs_assert(n_probed <= megaflow_table_n_masks(model->table));
+        if (mf) {
+            flow_model_check_hit(model, mf, &flow);
+        } else {
+            ovs_assert(!flow_model_matches(model, &flow));
+        }
+
+        if (random_one_in(3)) {
+            megaflow_table_set_slots(model->table, random_range(4));
+            flow_model_change(model, &flow);
+        }
+        if (random_one_in(32)) {
+            ovsrcu_quiesce();
+        }
+    }
+    megaflow_table_destroy(model->table);
+    free(model);
+}
+
+/* Cache against the list. */
+
+struct test_frame {
+    uint8_t bytes[RANDOM_FRAME_MAX];
+    size_t len;
+    odp_port_t in_port;
+};
+
+/* A frame like one of before, for another port or with a byte changed. */
+static void
+near_miss(struct test_frame *f)
+{
+    if (random_one_in(4)) {
+        f->in_port = flow_model_port();
+    } else if (random_one_in(4)) {
+        f->len = random_range(f->len + 1);
+    } else if (f->len) {
+        f->bytes[random_range(MIN(f->len, 96))] ^= 1u << random_range(8);
+    }
+}
+
+struct cache_test {
+    struct flow_model model;
+    struct flow_cache *cache;
+    struct test_frame frames[256];
+    unsigned int n_hits;
+};
+
+/* Looks a frame up, and adds it to the cache if it was not there. */
+static void
+cache_test_lookup(struct cache_test *t, const struct test_frame *f)
+{
+    uint32_t data_len = MIN(f->len, SNAPSHOT);
+    uint8_t *data = xmemdup(f->bytes, data_len ? data_len : 1);
+    uint16_t tcp_flags, tcp_flags_hit = 0xffff;
+    struct flow_cache_key cache_key;
+    struct megaflow *mf, *again;
+    struct flow_key key;
+    struct flow flow;
+
+    flow_model_extract(f->bytes, f->len, f->in_port, &key, &flow, &tcp_flags);
+    mf = flow_cache_lookup(t->cache, f->in_port, data, data_len, f->len,
+                           &cache_key, &tcp_flags_hit);
+    if (mf) {
+        t->n_hits++;
+        ovs_assert(tcp_flags_hit == tcp_flags);
+        flow_model_check_hit(&t->model, mf, &flow);
+    } else if ((mf = megaflow_table_lookup(t->model.table, &key, NULL))) {
+        flow_model_check_hit(&t->model, mf, &flow);
+        flow_cache_insert(t->cache, &cache_key, mf);
+        again = flow_cache_lookup(t->cache, f->in_port, data, data_len,
+                                  f->len, &cache_key, &tcp_flags_hit);
+        ovs_assert(again == (cache_key.shape ? mf : NULL));
+        ovs_assert(shape_parse(f->bytes, f->len, f->len) == cache_key.shape);
+    } else {
+        ovs_assert(!flow_model_matches(&t->model, &flow));
+
+        /* Insert the wrong thing, as a thread that is late would. */
+        flow_model_change(&t->model, &flow);
+        mf = megaflow_table_lookup(t->model.table, &key, NULL);
+        if (mf) {
+            flow_cache_insert(t->cache, &cache_key, mf);
+        }
+    }
+    free(data);
+}
+
+static void
+test_flow_cache(struct ovs_cmdl_context *ctx)
+{
+    struct cache_test *t = xzalloc(sizeof *t);
+    struct flow_cache_stats stats;
+    int rounds = atoi(ctx->argv[1]);
+
+    t->model.table = megaflow_table_create();
+    t->cache = flow_cache_create(t->model.table,
+                                 random_one_in(2) ? 16 : 4096);
+    for (int n = rounds; n > 0; n--) {
+        struct test_frame *f = &t->frames[random_range(
+            ARRAY_SIZE(t->frames))];
+        uint16_t tcp_flags;
+        struct flow_key key;
+        struct flow flow;
+
+        if (!f->len || random_one_in(50)) {
+            f->len = random_frame(f->bytes);
+            f->in_port = flow_model_port();
+        } else if (random_one_in(10)) {
+            near_miss(f);
+        }
+        cache_test_lookup(t, f);
+        for (int i = 0; i < 2; i++) {
+            struct test_frame near = *f;
+
+            near_miss(&near);
+            cache_test_lookup(t, &near);
+        }
+
+        if (random_one_in(20)) {
+            flow_model_extract(f->bytes, f->len, f->in_port, &key, &flow,
+                               &tcp_flags);
+            if (random_one_in(10)) {
+                flow.recirc_id = 1;
+            }
+            flow_model_change(&t->model, &flow);
+        }
+        if (random_one_in(32)) {
+            ovsrcu_quiesce();
+        }
+    }
+    flow_cache_get_stats(t->cache, &stats);
+    ovs_assert(stats.hits >= t->n_hits && stats.hits > rounds / 20);
+    flow_cache_destroy(t->cache);
+    megaflow_table_destroy(t->model.table);
+    free(t);
+}
+
+/* Cache, one thing at a time. */
+
+static const uint8_t tcp_frame[60] = {
+    0x02, 0x00, 0x00, 0x00, 0x00, 0x01, 0x02, 0x00, 0x00, 0x00, 0x00, 0x02,
+    0x08, 0x00,
+    0x45, 0x00, 0x00, 0x28, 0x00, 0x00, 0x40, 0x00, 0x40, IPPROTO_TCP,
+    0x00, 0x00, 0x0a, 0x00, 0x00, 0x01, 0x0a, 0x00, 0x00, 0x02,
+    0x00, 0x00, 0x00, 0x50, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+    0x50, 0x10,
+};
+
+/* Looks 'n' connections up, adding to the cache what is not there.  Returns
+ * the number of misses. */
+static unsigned int
+lookup_connections(struct megaflow_table *table, struct flow_cache *cache,
+                   uint8_t proto, unsigned int n)
+{
+    unsigned int n_misses = 0;
+
+    for (unsigned int i = 0; i < n; i++) {
+        uint8_t frame[sizeof tcp_frame];
+        struct flow_cache_key cache_key;
+        struct flow_key key;
+        uint16_t tcp_flags;
+
+        memcpy(frame, tcp_frame, sizeof frame);
+        frame[23] = proto;
+        frame[35] = i;
+        if (!flow_cache_lookup(cache, u32_to_odp(1), frame, sizeof frame,
+                               sizeof frame, &cache_key, &tcp_flags)) {
+            struct megaflow *mf;
+
+            ovs_assert(flow_key_extract_head(frame, sizeof frame,
+                                             sizeof frame, u32_to_odp(1),
+                                             &key));
+            mf = megaflow_table_lookup(table, &key, NULL);
+            ovs_assert(mf);
+            flow_cache_insert(cache, &cache_key, mf);
+            n_misses++;
+        } else {
+            ovs_assert(tcp_flags == (proto == IPPROTO_TCP ? TCP_ACK : 0));
+        }
+    }
+    return n_misses;
+}
+
+static void
+put_simple(struct megaflow_table *table, uint64_t id,
+           const struct match *match)
+{
+    ovs_u128 ufid = { .u64 = { .lo = id } };
+
+    ovs_assert(!megaflow_table_put(table, &ufid, match, MEGAFLOW_CREATE,
+                                   flow_model_program(), NULL, NULL));
+}
+
+static void
+delete_simple(struct megaflow_table *table, uint64_t id)
+{
+    ovs_u128 ufid = { .u64 = { .lo = id } };
+    struct megaflow_stats stats;
+
+    ovs_assert(!megaflow_table_del(table, &ufid, &stats));
+}
+
+/* One cache entry serves all connections between two MACs, until a flow for
+ * TCP asks for more, and again when that has gone. */
+static void
+test_flow_union(struct ovs_cmdl_context *ctx OVS_UNUSED)
+{
+    struct megaflow_table *table = megaflow_table_create();
+    struct flow_cache *cache = flow_cache_create(table, 1024);
+    struct match match;
+    struct flow_key key;
+    uint16_t tcp_flags;
+
+    flow_model_extract(tcp_frame, sizeof tcp_frame, u32_to_odp(1), &key,
+                       &match.flow, &tcp_flags);
+    flow_wildcards_init_catchall(&match.wc);
+    WC_MASK_FIELD(&match.wc, recirc_id);
+    WC_MASK_FIELD(&match.wc, dl_src);
+    WC_MASK_FIELD(&match.wc, dl_dst);
+    WC_MASK_FIELD(&match.wc, dl_type);
+    WC_MASK_FIELD(&match.wc, nw_frag);
+    put_simple(table, 1, &match);
+    ovs_assert(lookup_connections(table, cache, IPPROTO_TCP, 100) == 1);
+    ovs_assert(lookup_connections(table, cache, IPPROTO_UDP, 100) == 1);
+
+    /* Another port's flows do not matter... */
+    WC_MASK_FIELD(&match.wc, nw_proto);
+    WC_MASK_FIELD(&match.wc, tp_src);
+    match.flow.dl_src.ea[5]++;
+    match.flow.in_port.odp_port = u32_to_odp(2);
+    put_simple(table, 2, &match);
+    ovs_assert(!lookup_connections(table, cache, IPPROTO_TCP, 100));
+
+    /* ...nor do those of other passes... */
+    match.flow.in_port.odp_port = u32_to_odp(1);
+    match.flow.recirc_id = 5;
+    put_simple(table, 3, &match);
+    ovs_assert(!lookup_connections(table, cache, IPPROTO_TCP, 100));
+
+    /* ...but one that can match frames of this shape does. */
+    match.flow.recirc_id = 0;
+    put_simple(table, 4, &match);
+    ovs_assert(lookup_connections(table, cache, IPPROTO_TCP, 100) == 100);
+    ovs_assert(!lookup_connections(table, cache, IPPROTO_TCP, 100));
+    ovs_assert(!lookup_connections(table, cache, IPPROTO_UDP, 100));
+
+    delete_simple(table, 4);
+    ovs_assert(!lookup_connections(table, cache, IPPROTO_TCP, 100));
+    flow_table_narrow(table);
+    ovs_assert(lookup_connections(table, cache, IPPROTO_TCP, 100) == 1);
+    ovs_assert(!lookup_connections(table, cache, IPPROTO_UDP, 100));
+
+    /* A flow in the slot of another one is not mistaken for it. */
+    match.flow.dl_src.ea[5]--;
+    put_simple(table, 5, &match);
+    delete_simple(table, 1);
+    match.wc.masks.tp_src = 0;
+    put_simple(table, 1, &match);
+    ovs_assert(lookup_connections(table, cache, IPPROTO_TCP, 100) == 100);
+
+    flow_cache_destroy(cache);
+    megaflow_table_destroy(table);
+}
+
+/* Looks up many keys that are not there in a cache that is so small that their
+ * tags often are. */
+static void
+test_flow_tags(struct ovs_cmdl_context *ctx)
+{
+    struct megaflow_table *table = megaflow_table_create();
+    struct flow_cache *cache = flow_cache_create(table, 1);
+    uint8_t frame[sizeof tcp_frame];
+    struct flow_cache_key cache_key;
+    struct flow_key key;
+    struct match match;
+    uint16_t tcp_flags;
+
+    flow_model_extract(tcp_frame, sizeof tcp_frame, u32_to_odp(1), &key,
+                       &match.flow, &tcp_flags);
+    flow_wildcards_init_catchall(&match.wc);
+    WC_MASK_FIELD(&match.wc, tp_src);
+    WC_MASK_FIELD(&match.wc, nw_src);
+    for (uint16_t i = 0; i < 8; i++) {
+        match.flow.tp_src = htons(i);
+        put_simple(table, i + 1, &match);
+    }
+    ovs_assert(lookup_connections(table, cache, IPPROTO_TCP, 8) == 8);
+    ovs_assert(!lookup_connections(table, cache, IPPROTO_TCP, 8));
+
+    memcpy(frame, tcp_frame, sizeof frame);
+    for (int i = atoi(ctx->argv[1]); i > 0; i--) {
+        uint32_t nw_src = random_uint32();
+
+        memcpy(frame + 26, &nw_src, sizeof nw_src);
+        ovs_assert(!flow_cache_lookup(cache, u32_to_odp(1), frame,
+                                      sizeof frame, sizeof frame, &cache_key,
+                                      &tcp_flags)
+                   || !memcmp(frame, tcp_frame, sizeof frame));
+    }
+
+    flow_cache_destroy(cache);
+    megaflow_table_destroy(table);
+}
+
+/* Threads. */
+
+#define N_READERS 2
+#define N_THREAD_FRAMES 64
+#define MAX_CHANGES 1000000
+
+struct threads_test {
+    struct megaflow_table *table;
+    struct test_frame frames[N_THREAD_FRAMES];
+    struct flow_key keys[N_THREAD_FRAMES];
+    struct flow flows[N_THREAD_FRAMES];
+
+    atomic_bool stop;
+    atomic_uint n_deleted;
+    atomic_uint *deleted_at;    /* By flow id, 0 if not deleted. */
+};
+
+struct reader {
+    struct threads_test *test;
+    unsigned int slot;
+    uint64_t n_hits;
+};
+
+/* Checks that the flow found for frame 'i' matches it and was not deleted when
+ * the lookup began, when 'n_deleted' flows were. */
+static void
+check_found(struct threads_test *t, const struct megaflow *mf, size_t i,
+            unsigned int n_deleted)
+{
+    unsigned int deleted_at;
+
+    atomic_read_explicit(&t->deleted_at[mf->ufid.u64.hi], &deleted_at,
+                         memory_order_acquire);
+    ovs_assert(!deleted_at || deleted_at > n_deleted);
+    ovs_assert(flow_equal_except(&mf->flow, &t->flows[i], &mf->mask));
+}
+
+static void
+read_once(struct reader *r, struct flow_cache *cache, size_t i)
+{
+    struct threads_test *t = r->test;
+    const struct test_frame *f = &t->frames[i];
+    struct flow_cache_key key;
+    unsigned int n_deleted;
+    uint16_t tcp_flags = 0;
+    struct megaflow *mf;
+
+    atomic_read_explicit(&t->n_deleted, &n_deleted, memory_order_acquire);
+    mf = flow_cache_lookup(cache, f->in_port, f->bytes,
+                           MIN(f->len, SNAPSHOT), f->len, &key, &tcp_flags);
+    if (mf) {
+        check_found(t, mf, i, n_deleted);
+        r->n_hits++;
+    } else {
+        mf = megaflow_table_lookup(t->table, &t->keys[i], NULL);
+        if (mf) {
+            check_found(t, mf, i, n_deleted);
+            flow_cache_insert(cache, &key, mf);
+        }
+    }
+    if (mf) {
+        ovs_assert(megaflow_program(mf));
+        megaflow_count(mf, r->slot, 1, f->len, tcp_flags, 1);
+    }
+}
+
+static void *
+reader_main(void *r_)
+{
+    struct reader *r = r_;
+    struct flow_cache *cache = flow_cache_create(r->test->table, 256);
+    bool stop = false;
+
+    while (!stop) {
+        for (size_t i = 0; i < N_THREAD_FRAMES; i++) {
+            read_once(r, cache, i);
+        }
+        ovsrcu_quiesce();
+        atomic_read_relaxed(&r->test->stop, &stop);
+    }
+    flow_cache_destroy(cache);
+    return NULL;
+}
+
+static void
+write_once(struct threads_test *t, uint64_t ids[], uint64_t id)
+{
+    size_t i = random_range(N_THREAD_FRAMES);
+    ovs_u128 ufid = { .u64 = { .lo = ids[i], .hi = ids[i] } };
+    struct megaflow_stats stats;
+    struct match match;
+
+    if (ids[i]) {
+        unsigned int n_deleted;
+
+        ovs_assert(!megaflow_table_del(t->table, &ufid, &stats));
+        atomic_read_relaxed(&t->n_deleted, &n_deleted);
+        atomic_store_explicit(&t->deleted_at[ids[i]], n_deleted + 1,
+                              memory_order_release);
+        atomic_store_explicit(&t->n_deleted, n_deleted + 1,
+                              memory_order_release);
+        ids[i] = 0;
+    } else {
+        match.flow = t->flows[i];
+        flow_model_wildcards(&match.wc);
+        ids[i] = ufid.u64.lo = ufid.u64.hi = id;
+        ovs_assert(!megaflow_table_put(t->table, &ufid, &match,
+                                       MEGAFLOW_CREATE, flow_model_program(),
+                                       NULL, NULL));
+    }
+    if (random_one_in(50)) {
+        flow_table_narrow(t->table);
+        flow_table_rank(t->table);
+    }
+}
+
+static void
+test_flow_threads(struct ovs_cmdl_context *ctx)
+{
+    int n_changes = MIN(atoi(ctx->argv[1]), MAX_CHANGES);
+    struct threads_test *t = xzalloc(sizeof *t);
+    uint64_t ids[N_THREAD_FRAMES] = { 0 };
+    struct reader readers[N_READERS];
+    pthread_t threads[N_READERS];
+    uint64_t n_hits = 0;
+
+    t->table = megaflow_table_create();
+    t->deleted_at = xcalloc(n_changes + 1, sizeof *t->deleted_at);
+    megaflow_table_set_slots(t->table, N_READERS - 1);
+    for (size_t i = 0; i < N_THREAD_FRAMES; i++) {
+        struct test_frame *f = &t->frames[i];
+        uint16_t tcp_flags;
+
+        do {
+            f->len = random_frame(f->bytes);
+        } while (!shape_parse(f->bytes, f->len, f->len));
+        f->in_port = flow_model_port();
+        flow_model_extract(f->bytes, f->len, f->in_port, &t->keys[i],
+                           &t->flows[i], &tcp_flags);
+    }
+
+    for (size_t i = 0; i < N_READERS; i++) {
+        readers[i] = (struct reader) { .test = t, .slot = i };
+        threads[i] = ovs_thread_create("reader", reader_main, &readers[i]);
+    }
+    for (int n = 1; n <= n_changes; n++) {
+        write_once(t, ids, n);
+        if (n % 16 == 0) {
+            ovsrcu_quiesce();
+        }
+    }
+    atomic_store_relaxed(&t->stop, true);
+    for (size_t i = 0; i < N_READERS; i++) {
+        xpthread_join(threads[i], NULL);
+        n_hits += readers[i].n_hits;
+    }
+    ovs_assert(n_hits);
+
+    megaflow_table_destroy(t->table);
+    free(t->deleted_at);
+    free(t);
+}
+
+static const struct ovs_cmdl_command commands[] = {
+    { "key", "rounds", 1, 2, test_flow_key, OVS_RO },
+    { "table", "rounds", 1, 2, test_flow_table, OVS_RO },
+    { "cache", "rounds", 1, 2, test_flow_cache, OVS_RO },
+    { "tags", "rounds", 1, 2, test_flow_tags, OVS_RO },
+    { "union", NULL, 0, 0, test_flow_union, OVS_RO },
+    { "threads", "changes", 1, 2, test_flow_threads, OVS_RO },
+    { NULL, NULL, 0, 0, NULL, OVS_RO },
+};
+
+static void
+test_flow_main(int argc, char *argv[])
+{
+    struct ovs_cmdl_context ctx = { .argc = argc - 1, .argv = argv + 1 };
+    uint32_t seed;
+
+    set_program_name(argv[0]);
+    random_init();
+    seed = argc > 3 ? strtoul(argv[3], NULL, 0) : random_uint32();
+    printf("seed %"PRIu32"\n", seed);
+    fflush(stdout);
+    random_set_seed(seed);
+    ovsrcu_quiesce_end();
+    ovs_cmdl_run_command(&ctx, commands);
+
+    /* So that a memory checker sees what is left. */
+    ovsrcu_exit();
+}
+
+OVSTEST_REGISTER("test-flow", test_flow_main);
