@@ -14,7 +14,26 @@
 
 # The engine, room by room, headers included.
 
-datapath_ext_vhost =
+datapath_ext_vhost = \
+	datapath-ext/vhost/memory.c \
+	datapath-ext/vhost/memory.h \
+	datapath-ext/vhost/message.c \
+	datapath-ext/vhost/message.h \
+	datapath-ext/vhost/policer.c \
+	datapath-ext/vhost/port.c \
+	datapath-ext/vhost/quiesce.c \
+	datapath-ext/vhost/quiesce.h \
+	datapath-ext/vhost/rx.c \
+	datapath-ext/vhost/session.c \
+	datapath-ext/vhost/session.h \
+	datapath-ext/vhost/tx.c \
+	datapath-ext/vhost/vhost-private.h \
+	datapath-ext/vhost/vhost.h \
+	datapath-ext/vhost/vring-packed.h \
+	datapath-ext/vhost/vring-private.h \
+	datapath-ext/vhost/vring-split.h \
+	datapath-ext/vhost/vring.c \
+	datapath-ext/vhost/vring.h
 datapath_ext_flow = \
 	datapath-ext/flow/cache.c \
 	datapath-ext/flow/classifier.c \
@@ -29,11 +48,27 @@ datapath_ext_action = \
 	datapath-ext/action/action.h \
 	datapath-ext/action/compile.c \
 	datapath-ext/action/edit.c
-datapath_ext_pmd =
-datapath_ext_upcall =
-datapath_ext_port =
+datapath_ext_pmd = \
+	datapath-ext/pmd/main-road.c \
+	datapath-ext/pmd/placement.c \
+	datapath-ext/pmd/placement.h \
+	datapath-ext/pmd/pmd-private.h \
+	datapath-ext/pmd/pmd.c \
+	datapath-ext/pmd/pmd.h \
+	datapath-ext/pmd/side-road.c
+datapath_ext_upcall = \
+	datapath-ext/upcall/ask.c \
+	datapath-ext/upcall/client.c \
+	datapath-ext/upcall/upcall-private.h \
+	datapath-ext/upcall/upcall.c \
+	datapath-ext/upcall/upcall.h
+datapath_ext_port = \
+	datapath-ext/port/port.c \
+	datapath-ext/port/port.h
 
 datapath_ext_sources = \
+	datapath-ext/dp.c \
+	datapath-ext/dp.h \
 	$(datapath_ext_vhost) \
 	$(datapath_ext_flow) \
 	$(datapath_ext_action) \

@@ -14,4 +14,18 @@
 
 # What OVS sees of the engine: the classes.
 
-lib_sources =
+lib_sources = \
+	lib/accel-dpdk.c \
+	lib/accel-dpdk.h \
+	lib/accel-init.c \
+	lib/dpif-accel-flow.c \
+	lib/dpif-accel-unixctl.c \
+	lib/dpif-accel.c \
+	lib/dpif-accel.h \
+	lib/netdev-accel-vhost-config.c \
+	lib/netdev-accel-vhost-private.h \
+	lib/netdev-accel-vhost-stats.c \
+	lib/netdev-accel-vhost-rxtx.c \
+	lib/netdev-accel-vhost-qos.c \
+	lib/netdev-accel-vhost.c \
+	lib/netdev-accel-vhost.h

@@ -1,0 +1,85 @@
+/* Copyright (c) 2026 The OVS-Accel Authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#ifndef ACCEL_DP_H
+#define ACCEL_DP_H 1
+
+/* dp: the datapath object that ties the rooms together
+ * ====================================================
+ *
+ * A 'struct dp' owns ports (port/), megaflows (flow/), upcall threads
+ * (upcall/) and polling threads (pmd/).  It knows nothing of ovsdb, ofproto or
+ * dpif: lib/dpif-accel.c translates.
+ *
+ * Unless said otherwise, functions belong to the control thread (OVS's main
+ * thread).  Functions that take or give megaflows are thread-safe: see
+ * flow/megaflow.h. */
+
+#include <stdbool.h>
+
+#include "dpif.h"
+#include "flow/megaflow.h"
+#include "pmd/pmd.h"
+#include "port/port.h"
+#include "upcall/upcall.h"
+
+struct ds;
+
+struct dp {
+    char *name;
+    struct port_table ports;
+    struct megaflow_table *flows;
+    struct upcall *upcall;
+
+    struct pmd_env env;         /* The above, for pmd/. */
+    struct pmd *shared;         /* The main thread's context. */
+    struct vhost_port *(*vhost)(const struct netdev *);
+
+    struct pmd **pmds;          /* Polling threads. */
+    size_t n_pmds;
+    struct pmd_rxq_place *places;   /* Who polls what; see placement.h. */
+    size_t n_places;
+
+    char *cpu_mask;             /* "pmd-cpu-mask", or NULL. */
+    char *problem;              /* What is wrong with it, or NULL. */
+    struct seq *port_seq;       /* Changes when ports come or go. */
+};
+
+/* 'vhost' tells the vhost_port behind a netdev, or returns NULL. */
+struct dp *dp_create(const char *name,
+                     struct vhost_port *(*vhost)(const struct netdev *));
+void dp_destroy(struct dp *);
+
+/* Polls what polling threads do not, and reconfigures what asks for it. */
+void dp_run(struct dp *);
+void dp_wait(struct dp *);
+
+/* Adds netdev 'name' of class 'type'.  If '*port_no' is ODPP_NONE, chooses a
+ * number.  Returns EEXIST if the device is a port already, EBUSY if the
+ * number is taken, or what opening the device returned. */
+int dp_port_add(struct dp *, const char *name, const char *type,
+                odp_port_t *port_no);
+int dp_port_del(struct dp *, odp_port_t);
+
+/* "pmd-rxq-affinity" of a port, as "QUEUE:CORE,...", or NULL. */
+int dp_port_set_affinity(struct dp *, odp_port_t, const char *affinity);
+
+/* "pmd-cpu-mask" (hex, or NULL) and "pmd-maxsleep" (microseconds). */
+void dp_set_config(struct dp *, const char *cpu_mask, uint32_t max_sleep_us);
+
+/* Who polls what, for people. */
+void dp_format_placement(const struct dp *, struct ds *);
+
+#endif /* dp.h */

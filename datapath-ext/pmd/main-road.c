@@ -1,0 +1,344 @@
+/* Copyright (c) 2026 The OVS-Accel Authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#include <config.h>
+
+/* The main road: from a guest to a guest
+ * ======================================
+ *
+ * main_road_poll() serves one receive queue: it peeks a burst, finds each
+ * frame's megaflow, runs the megaflow's program on the snapshot of the frame's
+ * header, puts the frames into the receivers' rings, and publishes.  A frame
+ * is copied once, from the sender's buffers to the receiver's; no dp_packet is
+ * made.  What cannot travel this way is copied into a dp_packet and handed to
+ * the side road, in its place in the order.
+ *
+ * Order: outputs leave in the order of the frames.  Both roads keep what they
+ * have to send, so before a frame changes the road, the other road is
+ * flushed. */
+
+#include "action/action.h"
+#include "pmd/pmd-private.h"
+#include "timeval.h"
+
+/* Classify */
+
+/* Copies 'frame' into a dp_packet received on 'in', for the side road. */
+static struct dp_packet *
+frame_to_packet(struct pmd *pmd, const struct vhost_frame *frame,
+                const struct port *in)
+{
+    struct dp_packet *packet = dp_packet_new_with_headroom(
+        frame->data_len + frame->tail_len, VHOST_SNAPSHOT);
+
+    dp_packet_put(packet, frame->data, frame->data_len);
+    for (uint32_t i = 0; i < frame->n_iov; i++) {
+        dp_packet_put(packet, frame->iov[i].iov_base, frame->iov[i].iov_len);
+    }
+    pkt_metadata_init(&packet->md, in->port_no);
+    pmd_count(pmd, PMD_PACKETS_MADE, 1);
+    pmd_count(pmd, PMD_COPIES, 1);
+    port_count(&port_books(in, pmd->slot)->copies, 1);
+    return packet;
+}
+
+static void
+frame_key(struct pmd *pmd, const struct vhost_frame *frame,
+          const struct port *in, struct flow_key *key)
+{
+    struct dp_packet *packet;
+
+    if (flow_key_extract_head(frame->data, frame->data_len,
+                              frame->data_len + frame->tail_len, in->port_no,
+                              key)) {
+        return;
+    }
+    packet = frame_to_packet(pmd, frame, in);
+    flow_key_extract(packet, key);
+    dp_packet_delete(packet);
+}
+
+/* Finds the megaflow of a frame that the cache does not know. */
+static struct megaflow *
+classify_slowly(struct pmd *pmd, const struct vhost_frame *frame,
+                const struct port *in, const struct flow_cache_key *cache_key,
+                uint16_t *tcp_flags)
+{
+    unsigned int n_probed = 0;
+    struct megaflow *flow;
+    struct flow_key key;
+
+    frame_key(pmd, frame, in, &key);
+    flow = megaflow_table_lookup(pmd->env->flows, &key, &n_probed);
+    pmd_count(pmd, PMD_SUBTABLES, n_probed);
+    if (flow) {
+        pmd_count(pmd, PMD_MEGAFLOW_HIT, 1);
+        *tcp_flags = flow_key_tcp_flags(&key);
+        flow_cache_insert(pmd->cache, cache_key, flow);
+    }
+    return flow;
+}
+
+/* Stores the megaflow of each frame, or NULL, in main->flows. */
+static void
+classify(struct pmd *pmd, const struct port *in)
+{
+    struct main_road *mr = pmd->main;
+    unsigned int n_hits = 0;
+
+    for (unsigned int i = 0; i < mr->burst.n; i++) {
+        const struct vhost_frame *frame = mr->burst.frames[i];
+        struct flow_cache_key key;
+
+        mr->flows[i] = flow_cache_lookup(pmd->cache, in->port_no, frame->data,
+                                         frame->data_len,
+                                         frame->data_len + frame->tail_len,
+                                         &key, &mr->tcp_flags[i]);
+        if (OVS_LIKELY(mr->flows[i])) {
+            n_hits++;
+        } else {
+            mr->flows[i] = classify_slowly(pmd, frame, in, &key,
+                                           &mr->tcp_flags[i]);
+        }
+    }
+    pmd_count(pmd, PMD_CACHE_HIT, n_hits);
+}
+
+/* Output */
+
+/* Puts the frames that go to one guest into its ring: the one copy. */
+static void
+put_frames(struct pmd *pmd, struct main_output *output)
+{
+    struct port_books *books = port_books(output->port, pmd->slot);
+    unsigned int n_sent = 0;
+    struct vhost_tx tx;
+
+    vhost_tx_begin(output->port->vhost, pmd->slot - 1, &tx);
+    for (unsigned int i = 0; i < output->n; i++) {
+        n_sent += vhost_tx_put(&tx, output->frames[i]) < 0;
+    }
+    vhost_tx_end(&tx);
+
+    port_count(&books->tx_tried, output->n);
+    port_count(&books->tx_main_road, output->n);
+    port_count(&books->tx_sent, n_sent);
+    port_count(&books->tx_dropped, output->n - n_sent);
+    pmd_count(pmd, PMD_COPIES, n_sent);
+    output->n = 0;
+}
+
+static void
+flush(struct pmd *pmd)
+{
+    struct main_road *mr = pmd->main;
+
+    for (unsigned int i = 0; i < mr->n_outputs; i++) {
+        put_frames(pmd, &mr->outputs[i]);
+    }
+    mr->n_outputs = 0;
+    mr->n_clones = 0;
+}
+
+/* Adds 'frame', which stays as it is until the next flush(), to what goes to
+ * 'out'. */
+static void
+output_frame(struct pmd *pmd, struct port *out,
+             const struct vhost_frame *frame)
+{
+    struct main_road *mr = pmd->main;
+    struct main_output *output;
+    unsigned int i;
+
+    for (i = 0; i < mr->n_outputs; i++) {
+        if (mr->outputs[i].port == out) {
+            break;
+        }
+    }
+    if (i == MAIN_OUTPUTS) {
+        flush(pmd);
+        i = 0;
+    }
+    output = &mr->outputs[i];
+    if (i == mr->n_outputs) {
+        output->port = out;
+        mr->n_outputs++;
+    }
+    output->frames[output->n++] = frame;
+    if (output->n == ARRAY_SIZE(output->frames)) {
+        flush(pmd);
+    }
+}
+
+/* Returns 'frame' as it is now, in memory that later edits do not touch. */
+static const struct vhost_frame *
+clone_frame(struct pmd *pmd, const struct vhost_frame *frame)
+{
+    struct main_road *mr = pmd->main;
+    struct vhost_frame *clone;
+
+    if (mr->n_clones == ARRAY_SIZE(mr->clones)) {
+        flush(pmd);
+    }
+    clone = &mr->clones[mr->n_clones++];
+    *clone = *frame;
+    clone->data = clone->room + (frame->data - frame->room);
+    return clone;
+}
+
+/* Execute */
+
+/* Returns true if all outputs of 'program' are guests (or gone). */
+static bool
+outputs_are_guests(const struct pmd *pmd, const struct action_program *program)
+{
+    const struct action_op *op;
+
+    ACTION_FOR_EACH_OP (op, program) {
+        if (op->type == ACTION_OP_OUTPUT) {
+            const struct port *out = port_table_find(pmd->env->ports,
+                                                     op->output.port);
+
+            if (out && !out->vhost) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+/* Runs a direct program whose outputs are guests.  Returns the fate of the
+ * frame: -1 if an output was tried, else why it went nowhere. */
+static int
+run_program(struct pmd *pmd, const struct action_program *program,
+            struct vhost_frame *frame)
+{
+    const struct action_op *op;
+    int fate = PORT_DROP_ACTION;
+
+    ACTION_FOR_EACH_OP (op, program) {
+        if (op->type == ACTION_OP_OUTPUT) {
+            struct port *out = port_table_find(pmd->env->ports,
+                                               op->output.port);
+
+            if (out) {
+                output_frame(pmd, out, op->output.edits_follow
+                                       ? clone_frame(pmd, frame) : frame);
+                fate = -1;
+            } else if (fate >= 0) {
+                fate = PORT_DROP_NO_PORT;
+            }
+        } else {
+            action_edit(op, frame);
+        }
+    }
+    return fate;
+}
+
+/* Returns true if an earlier frame of the same microflow is at the upcall
+ * threads, so that 'frame' has to wait; then it has been queued. */
+static bool
+wait_for_earlier(struct pmd *pmd, const struct vhost_frame *frame,
+                 struct port *in)
+{
+    struct flow_key key;
+
+    if (OVS_LIKELY(!upcall_client_has_pending(pmd->client, in->port_no))) {
+        return false;
+    }
+    frame_key(pmd, frame, in, &key);
+    if (!upcall_client_holds(pmd->client, &key)) {
+        return false;
+    }
+    flush(pmd);
+    side_road_miss(pmd, frame_to_packet(pmd, frame, in), &key, in);
+    return true;
+}
+
+/* Takes one frame to its outputs by the main road, if that leads there. */
+static bool
+execute_frame(struct pmd *pmd, struct port *in, struct vhost_frame *frame,
+              struct megaflow *flow, uint16_t tcp_flags)
+{
+    const struct action_program *program = megaflow_program(flow);
+    struct port_books *books = port_books(in, pmd->slot);
+    uint32_t len = frame->data_len + frame->tail_len;
+    int fate;
+
+    if (!program->direct
+        || (program->edits && !action_program_fits(program, frame))
+        || !outputs_are_guests(pmd, program)) {
+        return false;
+    }
+    side_road_flush(pmd);
+    fate = run_program(pmd, program, frame);
+    megaflow_count(flow, pmd->slot, 1, len, tcp_flags, pmd->now);
+    if (fate < 0) {
+        port_count(&books->forwarded, 1);
+    } else {
+        port_count(&books->dropped[fate], 1);
+    }
+    return true;
+}
+
+static void
+execute(struct pmd *pmd, struct port *in)
+{
+    struct main_road *mr = pmd->main;
+    unsigned int n_main = 0;
+
+    for (unsigned int i = 0; i < mr->burst.n; i++) {
+        struct vhost_frame *frame = mr->burst.frames[i];
+
+        if (wait_for_earlier(pmd, frame, in)) {
+            continue;
+        }
+        if (OVS_LIKELY(mr->flows[i])
+            && OVS_LIKELY(execute_frame(pmd, in, frame, mr->flows[i],
+                                        mr->tcp_flags[i]))) {
+            n_main++;
+        } else {
+            flush(pmd);
+            side_road_forward(pmd, frame_to_packet(pmd, frame, in), in);
+        }
+    }
+    pmd_count(pmd, PMD_MAIN_ROAD, n_main);
+    pmd_count(pmd, PMD_SIDE_ROAD, mr->burst.n - n_main);
+    port_count(&port_books(in, pmd->slot)->rx_main_road, n_main);
+}
+
+unsigned int
+main_road_poll(struct pmd *pmd, struct port *in, unsigned int qid)
+{
+    struct main_road *mr = pmd->main;
+    unsigned int n;
+
+    vhost_enter();
+    n = vhost_peek(in->vhost, qid, &mr->burst);
+    if (n) {
+        pmd->now = time_msec();
+        pmd_count(pmd, PMD_RX, n);
+        pmd_count(pmd, PMD_BURSTS, 1);
+        port_count(&port_books(in, pmd->slot)->rx, n);
+
+        classify(pmd, in);
+        execute(pmd, in);
+        flush(pmd);
+        side_road_flush(pmd);
+    }
+    vhost_release(in->vhost, qid, &mr->burst);
+    vhost_exit();
+    return n;
+}

@@ -1,0 +1,140 @@
+/* Copyright (c) 2026 The OVS-Accel Authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#ifndef ACCEL_PMD_PRIVATE_H
+#define ACCEL_PMD_PRIVATE_H 1
+
+/* What the files of pmd/ share. */
+
+#include "dp-packet.h"
+#include "ovs-thread.h"
+#include "pmd/pmd.h"
+#include "vhost/vhost.h"
+
+/* What became of the received packet that is being processed. */
+struct pmd_fate {
+    struct port *port;          /* Whose books tell it; NULL: nobody's. */
+    bool tried;                 /* Some output was tried. */
+    bool consumed;              /* Userspace took a copy. */
+    bool in_flight;             /* Waits for an upcall thread, which settles
+                                 * it. */
+    enum port_drop reason;      /* If none of these. */
+};
+
+/* dp_packets on their way to a port, sent as a batch. */
+struct side_output {
+    struct port *port;
+    struct dp_packet_batch batch;
+};
+#define SIDE_OUTPUTS 16
+
+/* Frames of the main road on their way to a guest. */
+struct main_output {
+    struct port *port;
+    unsigned int n;
+    const struct vhost_frame *frames[2 * VHOST_BURST];
+};
+#define MAIN_OUTPUTS 16
+
+/* Working memory of the main road. */
+struct main_road {
+    struct vhost_burst burst;
+    struct megaflow *flows[VHOST_BURST];
+    uint16_t tcp_flags[VHOST_BURST];
+
+    /* Outputs of this burst, by receiver. */
+    unsigned int n_outputs;
+    struct main_output outputs[MAIN_OUTPUTS];
+
+    /* Frames that were output and then edited further. */
+    unsigned int n_clones;
+    struct vhost_frame clones[VHOST_BURST];
+};
+
+struct pmd_poll_list {
+    size_t n;
+    struct pmd_rxq rxqs[];
+};
+
+struct pmd {
+    struct pmd_env *env;
+    unsigned int core_id;
+    int numa_id;
+    unsigned int slot;
+    long long int now;          /* time_msec() of this burst. */
+
+    struct flow_cache *cache;           /* Polling threads only, */
+    struct upcall_client *client;       /* these three too. */
+    struct main_road *main;
+
+    struct pmd_fate *fate;      /* Of the packet being processed, or NULL. */
+    unsigned int depth;         /* Recirculations of it. */
+    unsigned int n_side_outputs;
+    struct side_output side_outputs[SIDE_OUTPUTS];
+
+    atomic_uint64_t counters[PMD_N_COUNTERS];   /* Written by this thread. */
+    uint64_t cleared[PMD_N_COUNTERS];   /* What pmd_clear_counters() saw. */
+
+    /* Polling threads. */
+    OVSRCU_TYPE(struct pmd_poll_list *) poll_list;
+    pthread_t thread;
+    atomic_bool exiting;
+    atomic_bool idle;           /* pmd_is_idle(). */
+
+    /* The shared context: held while it is used.  Recursive, because upcalls
+     * can execute packets. */
+    struct ovs_mutex mutex;
+};
+
+static inline void
+pmd_count(struct pmd *pmd, enum pmd_counter counter, uint64_t n)
+{
+    port_count(&pmd->counters[counter], n);
+}
+
+/* main-road.c */
+
+/* Takes a burst from rx queue 'qid' of vhost port 'in' to its outputs.
+ * Returns the number of frames. */
+unsigned int main_road_poll(struct pmd *, struct port *in, unsigned int qid);
+
+/* side-road.c */
+
+/* Receives a batch from rx queue 'qid' of 'in' and forwards it.  Returns the
+ * number of packets. */
+unsigned int side_road_poll(struct pmd *, struct port *in, unsigned int qid);
+
+/* Takes 'packet', received on 'in' (metadata set), to its outputs.  Takes
+ * ownership.  The outputs are sent by side_road_flush(). */
+void side_road_forward(struct pmd *, struct dp_packet *packet,
+                       struct port *in);
+
+/* Like side_road_forward(), for a packet that is known to miss. */
+void side_road_miss(struct pmd *, struct dp_packet *packet,
+                    const struct flow_key *key, struct port *in);
+
+/* Runs 'actions' on 'packet', which nobody received, and sends its outputs.
+ * Returns it as the actions left it, or NULL if they took it. */
+struct dp_packet *side_road_execute(struct pmd *, struct dp_packet *packet,
+                                    const struct nlattr *actions,
+                                    size_t actions_len);
+
+/* Takes packets that came back from upcall threads on.  Returns how many. */
+unsigned int side_road_answers(struct pmd *);
+
+/* Sends what is on its way. */
+void side_road_flush(struct pmd *);
+
+#endif /* pmd-private.h */

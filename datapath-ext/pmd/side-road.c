@@ -1,0 +1,454 @@
+/* Copyright (c) 2026 The OVS-Accel Authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#include <config.h>
+
+/* The side road: packets in dp_packets
+ * ====================================
+ *
+ * Everything that the main road does not take: packets from ordinary netdevs,
+ * flows with actions beyond header edits and outputs, misses, and packets that
+ * ofproto sends.  odp_execute_actions() runs the actions, one packet at a
+ * time, so that each packet's fate is known; what goes out is batched by port
+ * until side_road_flush(). */
+
+#include <errno.h>
+
+#include "action/action.h"
+#include "coverage.h"
+#include "netlink.h"
+#include "odp-execute.h"
+#include "openvswitch/ofpbuf.h"
+#include "openvswitch/vlog.h"
+#include "pmd/pmd-private.h"
+#include "timeval.h"
+
+VLOG_DEFINE_THIS_MODULE(accel_side_road);
+
+COVERAGE_DEFINE(accel_drop_recirc_depth);
+COVERAGE_DEFINE(accel_drop_unsupported_action);
+
+#define MAX_RECIRC_DEPTH 6      /* As dpif-netdev has it. */
+
+static void forward(struct pmd *, struct dp_packet *);
+
+/* Fate */
+
+static void
+fate_begin(struct pmd *pmd, struct pmd_fate *fate, struct port *port)
+{
+    fate->port = port;
+    fate->tried = fate->consumed = fate->in_flight = false;
+    fate->reason = PORT_DROP_ACTION;
+    pmd->fate = fate;
+}
+
+/* Books the packet for which fate_begin() was called.  'outer' is the packet
+ * in whose processing that happened (upcalls can execute packets). */
+static void
+fate_end(struct pmd *pmd, const struct pmd_fate *fate, struct pmd_fate *outer)
+{
+    pmd->fate = outer;
+    if (fate->port && !fate->in_flight) {
+        struct port_books *books = port_books(fate->port, pmd->slot);
+
+        port_count(fate->tried ? &books->forwarded
+                   : fate->consumed ? &books->consumed
+                   : &books->dropped[fate->reason], 1);
+    }
+}
+
+static void
+drop(struct pmd *pmd, struct dp_packet *packet, enum port_drop reason)
+{
+    pmd->fate->reason = reason;
+    dp_packet_delete(packet);
+}
+
+/* Output */
+
+static void
+send_output(struct pmd *pmd, struct side_output *output)
+{
+    struct port *port = output->port;
+    struct port_books *books = port_books(port, pmd->slot);
+    size_t n = dp_packet_batch_size(&output->batch);
+    unsigned int qid = pmd->slot % port->n_txq;
+    int error;
+
+    error = netdev_send(port->netdev, qid, &output->batch, port->shared_txqs);
+    port_count(&books->tx_tried, n);
+    port_count(error ? &books->tx_dropped : &books->tx_sent, n);
+    dp_packet_batch_init(&output->batch);
+}
+
+void
+side_road_flush(struct pmd *pmd)
+{
+    for (unsigned int i = 0; i < pmd->n_side_outputs; i++) {
+        send_output(pmd, &pmd->side_outputs[i]);
+    }
+    pmd->n_side_outputs = 0;
+}
+
+static struct side_output *
+find_output(struct pmd *pmd, struct port *port)
+{
+    struct side_output *output;
+
+    for (unsigned int i = 0; i < pmd->n_side_outputs; i++) {
+        if (pmd->side_outputs[i].port == port) {
+            return &pmd->side_outputs[i];
+        }
+    }
+    if (pmd->n_side_outputs == SIDE_OUTPUTS) {
+        side_road_flush(pmd);
+    }
+    output = &pmd->side_outputs[pmd->n_side_outputs++];
+    output->port = port;
+    dp_packet_batch_init(&output->batch);
+    return output;
+}
+
+static void
+output_packet(struct pmd *pmd, struct port *port, struct dp_packet *packet)
+{
+    struct side_output *output = find_output(pmd, port);
+
+    dp_packet_batch_add(&output->batch, packet);
+    if (dp_packet_batch_is_full(&output->batch)) {
+        send_output(pmd, output);
+    }
+    pmd->fate->tried = true;
+}
+
+/* Actions that odp_execute_actions() leaves to the datapath */
+
+/* Takes each packet of 'batch', or a copy if they are not ours to take, with
+ * truncation applied. */
+static void
+own_batch(struct dp_packet_batch *batch, bool should_steal,
+          struct dp_packet_batch *own)
+{
+    if (should_steal) {
+        *own = *batch;
+    } else {
+        dp_packet_batch_clone(own, batch);
+        dp_packet_batch_reset_cutlen(batch);
+    }
+    dp_packet_batch_apply_cutlen(own);
+}
+
+static void
+execute_output(struct pmd *pmd, struct dp_packet_batch *batch,
+               odp_port_t port_no)
+{
+    struct port *port = port_table_find(pmd->env->ports, port_no);
+    struct dp_packet *packet;
+
+    DP_PACKET_BATCH_FOR_EACH (i, packet, batch) {
+        if (port) {
+            output_packet(pmd, port, packet);
+        } else {
+            drop(pmd, packet, PORT_DROP_NO_PORT);
+        }
+    }
+}
+
+static void execute_cb(void *pmd, struct dp_packet_batch *,
+                       const struct nlattr *, bool should_steal);
+
+static void
+run_actions(struct pmd *pmd, struct dp_packet *packet,
+            const struct nlattr *actions, size_t actions_len)
+{
+    struct dp_packet_batch batch;
+
+    dp_packet_batch_init_packet(&batch, packet);
+    odp_execute_actions(pmd, &batch, true, actions, actions_len, execute_cb);
+}
+
+/* Does what the answer to an upcall says with 'packet', which it takes. */
+static void
+run_answer(struct pmd *pmd, struct dp_packet *packet,
+           enum upcall_verdict verdict, const struct ofpbuf *actions,
+           enum port_drop reason)
+{
+    switch (verdict) {
+    case UPCALL_RUN:
+        run_actions(pmd, packet, actions->data, actions->size);
+        break;
+    case UPCALL_FOUND:
+        forward(pmd, packet);
+        break;
+    case UPCALL_DROP:
+        drop(pmd, packet, reason);
+        break;
+    }
+}
+
+static void
+execute_userspace(struct pmd *pmd, struct dp_packet *packet,
+                  const struct nlattr *userdata)
+{
+    enum port_drop reason;
+
+    if (!pmd->client) {
+        enum upcall_verdict verdict;
+        struct ofpbuf actions;
+
+        ofpbuf_init(&actions, 0);
+        verdict = upcall_ask_action(pmd->env->upcall, packet, userdata,
+                                    &actions, &reason);
+        pmd->fate->consumed = verdict == UPCALL_RUN;
+        run_answer(pmd, packet, verdict, &actions, reason);
+        ofpbuf_uninit(&actions);
+    } else if (upcall_client_action(pmd->client, packet,
+                                    packet->md.in_port.odp_port, userdata,
+                                    &reason)) {
+        pmd->fate->consumed = true;
+    } else {
+        drop(pmd, packet, reason);
+    }
+}
+
+static void
+execute_recirc(struct pmd *pmd, struct dp_packet *packet, uint32_t recirc_id)
+{
+    if (pmd->depth >= MAX_RECIRC_DEPTH) {
+        COVERAGE_INC(accel_drop_recirc_depth);
+        drop(pmd, packet, PORT_DROP_RECIRC);
+        return;
+    }
+    packet->md.recirc_id = recirc_id;
+    pmd_count(pmd, PMD_RECIRC, 1);
+    pmd->depth++;
+    forward(pmd, packet);
+    pmd->depth--;
+}
+
+static void
+execute_cb(void *pmd_, struct dp_packet_batch *batch, const struct nlattr *a,
+           bool should_steal)
+{
+    struct dp_packet_batch own;
+    struct pmd *pmd = pmd_;
+    struct dp_packet *packet;
+
+    own_batch(batch, should_steal, &own);
+    switch (nl_attr_type(a)) {
+    case OVS_ACTION_ATTR_OUTPUT:
+        execute_output(pmd, &own, nl_attr_get_odp_port(a));
+        break;
+
+    case OVS_ACTION_ATTR_USERSPACE:
+        DP_PACKET_BATCH_FOR_EACH (i, packet, &own) {
+            execute_userspace(pmd, packet, nl_attr_find_nested(
+                                  a, OVS_USERSPACE_ATTR_USERDATA));
+        }
+        break;
+
+    case OVS_ACTION_ATTR_RECIRC:
+        DP_PACKET_BATCH_FOR_EACH (i, packet, &own) {
+            execute_recirc(pmd, packet, nl_attr_get_u32(a));
+        }
+        break;
+
+    default:
+        /* action_program_compile() refuses these in flows; ofproto may still
+         * ask for them in the answer to one upcall. */
+        COVERAGE_INC(accel_drop_unsupported_action);
+        DP_PACKET_BATCH_FOR_EACH (i, packet, &own) {
+            drop(pmd, packet, PORT_DROP_INVALID);
+        }
+        break;
+    }
+}
+
+/* Lookup */
+
+/* Resolves a miss of 'packet', which it takes, on the calling thread. */
+static void
+miss_inline(struct pmd *pmd, struct dp_packet *packet,
+            const struct flow_key *key)
+{
+    enum port_drop reason = PORT_DROP_UPCALL_ERROR;
+    enum upcall_verdict verdict;
+    struct ofpbuf actions;
+
+    ofpbuf_init(&actions, 0);
+    verdict = upcall_ask_miss(pmd->env->upcall, packet, key, &actions,
+                              &reason);
+    pmd_count(pmd, verdict == UPCALL_DROP ? PMD_LOST : PMD_MISS, 1);
+    run_answer(pmd, packet, verdict, &actions, reason);
+    ofpbuf_uninit(&actions);
+}
+
+/* Gives 'packet', which it takes, to the upcall threads, with its fate unless
+ * that is told already. */
+static void
+miss_queued(struct pmd *pmd, struct dp_packet *packet,
+            const struct flow_key *key)
+{
+    struct pmd_fate *fate = pmd->fate;
+    bool open = fate->port && !fate->in_flight && !fate->tried;
+    enum port_drop reason;
+
+    if (upcall_client_miss(pmd->client, packet, key, open ? fate->port : NULL,
+                           &reason)) {
+        fate->in_flight |= open;
+    } else {
+        pmd_count(pmd, PMD_LOST, 1);
+        drop(pmd, packet, reason);
+    }
+}
+
+static void
+miss(struct pmd *pmd, struct dp_packet *packet, const struct flow_key *key)
+{
+    if (pmd->client) {
+        miss_queued(pmd, packet, key);
+    } else {
+        miss_inline(pmd, packet, key);
+    }
+}
+
+/* Finds the megaflow of 'packet', which it takes, and runs its actions. */
+static void
+forward(struct pmd *pmd, struct dp_packet *packet)
+{
+    const struct action_program *program;
+    unsigned int n_probed = 0;
+    struct megaflow *flow;
+    struct flow_key key;
+
+    if (dp_packet_size(packet) < ETH_HEADER_LEN) {
+        drop(pmd, packet, PORT_DROP_INVALID);
+        return;
+    }
+    flow_key_extract(packet, &key);
+    flow = (pmd->client
+            && upcall_client_has_pending(pmd->client,
+                                         packet->md.in_port.odp_port)
+            && upcall_client_holds(pmd->client, &key)
+            ? NULL
+            : megaflow_table_lookup(pmd->env->flows, &key, &n_probed));
+    pmd_count(pmd, PMD_SUBTABLES, n_probed);
+    if (!flow) {
+        miss(pmd, packet, &key);
+        return;
+    }
+    pmd_count(pmd, PMD_MEGAFLOW_HIT, 1);
+    megaflow_count(flow, pmd->slot, 1, dp_packet_size(packet),
+                   flow_key_tcp_flags(&key), pmd->now);
+    program = megaflow_program(flow);
+    if (!program->actions_len) {
+        drop(pmd, packet, PORT_DROP_ACTION);
+        return;
+    }
+    run_actions(pmd, packet, program->actions, program->actions_len);
+}
+
+void
+side_road_forward(struct pmd *pmd, struct dp_packet *packet, struct port *in)
+{
+    struct pmd_fate fate, *outer = pmd->fate;
+
+    fate_begin(pmd, &fate, in);
+    forward(pmd, packet);
+    fate_end(pmd, &fate, outer);
+}
+
+void
+side_road_miss(struct pmd *pmd, struct dp_packet *packet,
+               const struct flow_key *key, struct port *in)
+{
+    struct pmd_fate fate, *outer = pmd->fate;
+
+    fate_begin(pmd, &fate, in);
+    miss(pmd, packet, key);
+    fate_end(pmd, &fate, outer);
+}
+
+unsigned int
+side_road_answers(struct pmd *pmd)
+{
+    struct upcall_answer answer;
+    unsigned int n = 0;
+
+    while (upcall_client_next(pmd->client, &answer)) {
+        struct pmd_fate fate, *outer = pmd->fate;
+
+        if (!n++) {
+            pmd->now = time_msec();
+        }
+        if (answer.actions) {
+            pmd_count(pmd, answer.verdict == UPCALL_DROP ? PMD_LOST : PMD_MISS,
+                      1);
+        }
+        fate_begin(pmd, &fate, answer.port);
+        run_answer(pmd, answer.packet, answer.verdict, answer.actions,
+                   answer.reason);
+        fate_end(pmd, &fate, outer);
+        if (answer.port) {
+            port_unref(answer.port);
+        }
+    }
+    if (n) {
+        side_road_flush(pmd);
+    }
+    return n;
+}
+
+unsigned int
+side_road_poll(struct pmd *pmd, struct port *in, unsigned int qid)
+{
+    struct dp_packet_batch batch;
+    struct dp_packet *packet;
+    size_t n;
+
+    dp_packet_batch_init(&batch);
+    if (netdev_rxq_recv(in->rxqs[qid], &batch, NULL)) {
+        return 0;
+    }
+    n = dp_packet_batch_size(&batch);
+    pmd->now = time_msec();
+    pmd_count(pmd, PMD_RX, n);
+    pmd_count(pmd, PMD_BURSTS, 1);
+    pmd_count(pmd, PMD_SIDE_ROAD, n);
+    port_count(&port_books(in, pmd->slot)->rx, n);
+    DP_PACKET_BATCH_FOR_EACH (i, packet, &batch) {
+        pkt_metadata_init(&packet->md, in->port_no);
+        side_road_forward(pmd, packet, in);
+    }
+    side_road_flush(pmd);
+    return n;
+}
+
+struct dp_packet *
+side_road_execute(struct pmd *pmd, struct dp_packet *packet,
+                  const struct nlattr *actions, size_t actions_len)
+{
+    struct pmd_fate fate, *outer = pmd->fate;
+    struct dp_packet_batch batch;
+
+    pmd->now = time_msec();
+    fate_begin(pmd, &fate, NULL);
+    dp_packet_batch_init_packet(&batch, packet);
+    odp_execute_actions(pmd, &batch, false, actions, actions_len, execute_cb);
+    fate_end(pmd, &fate, outer);
+    side_road_flush(pmd);
+    return dp_packet_batch_is_empty(&batch) ? NULL : batch.packets[0];
+}
