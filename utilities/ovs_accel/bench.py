@@ -52,6 +52,12 @@ UNDISTURBED = 0.98
 # Huge pages below this are too few for a switch and its guests.
 ENOUGH_HUGE_PAGES = 4 << 30
 
+# Counters that only accel has: name in the results, name in pmd-stats-show.
+COUNTERS = {"main_road_packets": "main road packets",
+            "side_road_packets": "side road packets",
+            "copies": "copies",
+            "dp_packets_made": "dp_packets made"}
+
 PROGRAMS = ("ovs-vswitchd", "ovsdb-server", "ovsdb-tool", "ovs-vsctl",
             "ovs-ofctl", "ovs-appctl", "setpriv", "unshare", "taskset",
             "dpdk-testpmd", "stdbuf")
@@ -209,6 +215,8 @@ class Run:
         self.start(devices, ["--no-flush-rx"])
         self.testpmd.command("start")
         lost = self.settle()
+        wait_until("the switch's books to balance",
+                   lambda: not self.switch.unbalanced(), 10)
         self.testpmd.stop()
         verified = 0
         for number, name in enumerate(NAMES):
@@ -252,10 +260,10 @@ def pmd_stats(text):
         raise Failure("pmd-stats-show counts no packets or no cycles")
     result = {"packets": packets, "cycles_per_packet": busy / packets,
               "busy_share": busy / (busy + idle)}
-    main, side = total("main road packets"), total("side road packets")
-    if main is not None and side is not None:
-        result.update(main_road_packets=main, side_road_packets=side,
-                      copies=total("copies"))
+    for name, text in COUNTERS.items():
+        value = total(text)
+        if value is not None:
+            result[name] = value
     return result
 
 
@@ -379,10 +387,10 @@ def summary(runs, verified):
                      "cpu_share"):
             result[name] = statistics.median(r[name] for r in runs)
         if "main_road_packets" in runs[0]:
-            main = sum(r["main_road_packets"] for r in runs)
-            side = sum(r["side_road_packets"] for r in runs)
-            result["main_road_share"] = main / max(main + side, 1)
-            result["side_road_packets"] = side
+            for name in ["packets"] + list(COUNTERS):
+                result[name] = sum(r[name] for r in runs)
+            result["main_road_share"] = (result["main_road_packets"]
+                                         / result["packets"])
     return result
 
 
@@ -392,7 +400,7 @@ def print_table(sides, results):
     say("%-12s %10s %10s %7s %10s %10s %7s %9s  %s"
         % ("scenario", sides[0], sides[1], "ratio", sides[0], sides[1],
            "ratio", "road", "frames verified"))
-    limited, disturbed = False, []
+    limited, disturbed, made = False, [], None
     for result in results:
         if "ratio" not in result or result["failure"]:
             say("%-12s FAILED: %s" % (result["scenario"], result["failure"]))
@@ -404,12 +412,16 @@ def print_table(sides, results):
         if min(side["cpu_share"] for side in both) < UNDISTURBED:
             disturbed.append(result["scenario"])
         share = both[1].get("main_road_share")
+        if share is not None:
+            made = (made or 0) + both[1]["dp_packets_made"]
         say("%-12s %9.2f%s %9.2f%s %7.2f %10.0f %10.0f %7.2f %9s  %s" % (
             result["scenario"], both[0]["mpps"], marks[0], both[1]["mpps"],
             marks[1], result["ratio"], both[0]["cycles_per_packet"],
             both[1]["cycles_per_packet"], result["cycles_ratio"],
             "-" if share is None else "%.3f %%" % (100 * share),
             " + ".join(str(side["verified"]["frames"]) for side in both)))
+    if made is not None:
+        say("dp_packets that %s made in these runs: %d" % (sides[1], made))
     if disturbed:
         say("DISTURBED: %s: something else ran on the polling thread's CPU, "
             "which slows it down; measure again on an idle machine"

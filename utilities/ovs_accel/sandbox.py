@@ -257,6 +257,9 @@ class Sandbox:
                 r"\w+=[1-9]\d*", self.switch.vsctl("get", "interface", name,
                                                   "statistics"))))
         if self.options.datapath == "accel":
+            if not self.options.generator:
+                wait_until("every packet to be accounted for",
+                           lambda: not self.switch.unbalanced(), 20)
             self.tool("ovs-appctl", "dpif-accel/stats-show")
             self.tool("ovs-appctl", "dpif-accel/pmd-stats-show")
         else:

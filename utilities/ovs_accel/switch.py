@@ -19,6 +19,7 @@ The programs are found through PATH, the database schema in $OVS_SRC, as
 `utilities/ovs-accel-env' sets them."""
 
 import os
+import re
 
 from ovs_accel.proc import Failure, Process, run, wait_until
 
@@ -139,6 +140,14 @@ class Switch:
                    lambda: self.vsctl("get", "interface", port, "link_state")
                    .strip() == state, timeout, alive=[self.vswitchd])
 
+    def unbalanced(self):
+        """Returns what dpif-accel/stats-show tells of ports that do not
+        account for each packet; nothing if all do, or on netdev."""
+        if self.datapath != "accel":
+            return ""
+        text = self.appctl("dpif-accel/stats-show")
+        return text if "DO NOT BALANCE" in text else ""
+
     def stop(self):
         """Stops both daemons, vswitchd in an orderly way if it can."""
         if self.vswitchd.alive():
@@ -158,6 +167,6 @@ def problems(directory):
         with open(os.path.join(directory, "ovs-vswitchd.log"),
                   encoding="utf-8", errors="replace") as log:
             return [line.rstrip() for line in log
-                    if "|ERR|" in line or "|EMER|" in line]
+                    if re.search(r"\|(WARN|ERR|EMER)\|", line)]
     except OSError:
         return []
