@@ -221,19 +221,17 @@ model_modify(struct flow_model *model)
     struct megaflow_stats stats;
     int flags = MEGAFLOW_MODIFY;
     struct megaflow *mf;
-    struct match other;
+    struct match match = f->match;
 
-    /* Not under another match. */
-    other = f->match;
-    other.wc.masks.nw_src ^= OVS_BE32_MAX;
-    ovs_assert(megaflow_table_put(model->table, &f->ufid, &other, flags,
-                                  program, NULL, NULL) == ENOENT);
+    /* The flow keeps its match. */
+    match.wc.masks.nw_src ^= OVS_BE32_MAX;
 
     flags |= random_one_in(2) ? MEGAFLOW_ZERO_STATS : 0;
     flags |= random_one_in(2) ? MEGAFLOW_CREATE : 0;
-    ovs_assert(!megaflow_table_put(model->table, &f->ufid, &f->match, flags,
+    ovs_assert(!megaflow_table_put(model->table, &f->ufid, &match, flags,
                                    program, &stats, &mf));
     ovs_assert(megaflow_program(mf) == program);
+    ovs_assert(flow_wildcards_equal(&mf->mask, &f->match.wc));
     model_check_stats(f, &stats);
     f->program = program;
     if (flags & MEGAFLOW_ZERO_STATS) {

@@ -138,8 +138,11 @@ enum megaflow_put_flags {
  * ownership of 'program' on success only.  If nonnull, 'stats' gets the
  * statistics as they were before a modification (zero for a new flow) and
  * '*mfp' the flow.  Returns 0, EEXIST (exists and no MEGAFLOW_MODIFY), ENOENT
- * (does not exist and no MEGAFLOW_CREATE, or exists with another match) or
- * ENOSPC (over MEGAFLOW_MAX). */
+ * (does not exist and no MEGAFLOW_CREATE) or ENOSPC (over MEGAFLOW_MAX).
+ *
+ * A flow that is modified keeps its match: ofproto gives 'ufid' and a match
+ * that went through Netlink attributes, which cannot express all that the
+ * match of an upcall can. */
 #define MEGAFLOW_MAX 1000000
 int megaflow_table_put(struct megaflow_table *, const ovs_u128 *ufid,
                        const struct match *match, int flags,

@@ -370,16 +370,6 @@ table_remove(struct megaflow_table *table, struct megaflow *mf)
     ovsrcu_postpone(megaflow_free, mf);
 }
 
-static bool
-same_match(const struct megaflow *mf, const struct match *match)
-{
-    struct flow_wildcards wc = match->wc;
-
-    memset(&wc.masks.in_port, 0xff, sizeof wc.masks.in_port);
-    return (flow_wildcards_equal(&mf->mask, &wc)
-            && flow_equal_except(&mf->flow, &match->flow, &wc));
-}
-
 static int
 table_put__(struct megaflow_table *table, const ovs_u128 *ufid,
             const struct match *match, int flags,
@@ -403,8 +393,6 @@ table_put__(struct megaflow_table *table, const ovs_u128 *ufid,
     } else {
         if (!(flags & MEGAFLOW_MODIFY)) {
             return EEXIST;
-        } else if (!same_match(mf, match)) {
-            return ENOENT;
         }
         if (stats) {
             megaflow_get_stats(mf, stats);
