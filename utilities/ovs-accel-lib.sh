@@ -58,6 +58,42 @@ accel_require_root()
     test "$(id -u)" = 0 || accel_die "must run as root: sudo $0"
 }
 
+accel_pid=
+trap 'test -z "$accel_pid" || kill $accel_pid; exit 1' HUP INT TERM
+
+# Runs a command, for at most LIMIT seconds, with its output in file LOG, and
+# says every half minute that NAME is still at it.
+accel_watch()   # NAME LIMIT LOG COMMAND...
+{
+    watch_name=$1 watch_limit=$2 watch_log=$3
+    shift 3
+    timeout -k 10 "$watch_limit" "$@" >"$watch_log" 2>&1 </dev/null &
+    accel_pid=$! ticks=0
+    while sleep 0.2 && kill -0 $accel_pid 2>/dev/null; do
+        ticks=$((ticks + 1))
+        test $((ticks % 150)) -ne 0 ||
+            accel_say "$watch_name: $(tail -n 1 "$watch_log" | cut -c1-60)"
+    done
+    wait $accel_pid
+    status=$?
+    accel_pid=
+    test $status -ne 124 ||
+        echo "$watch_name took more than $watch_limit s" >>"$watch_log"
+    return $status
+}
+
+# Does the same for a command without which there is no going on: when it
+# fails, ends the shell with sentence WHAT and the log's last lines.
+accel_must()    # WHAT NAME LIMIT LOG COMMAND...
+{
+    what=$1
+    shift
+    accel_watch "$@" || {
+        tail -n 20 "$watch_log" >&2
+        accel_die "$what; see $watch_log"
+    }
+}
+
 # Prints those of the packages "$@" that are not installed.
 accel_missing_packages()
 {
@@ -81,22 +117,11 @@ accel_install()
     accel_say "installing $(echo $missing)"
     mkdir -p "$accel_work"
     for command in update "install -y --no-install-recommends $missing"; do
-        accel_quietly "$accel_work/apt.log" "packages cannot be installed" \
-            env DEBIAN_FRONTEND=noninteractive \
-            apt-get -o DPkg::Lock::Timeout=300 $command
+        accel_must "packages cannot be installed" "apt-get ${command%% *}" \
+                   1800 "$accel_work/apt.log" \
+                   env DEBIAN_FRONTEND=noninteractive \
+                   apt-get -o DPkg::Lock::Timeout=300 $command
     done
-}
-
-# Runs "$@" with its output in file LOG; when it fails, ends the shell with
-# sentence WHAT and the log's last lines.
-accel_quietly()    # LOG WHAT COMMAND...
-{
-    log=$1 what=$2
-    shift 2
-    "$@" >"$log" 2>&1 </dev/null || {
-        tail -n 20 "$log" >&2
-        accel_die "$what; see $log"
-    }
 }
 
 # Prints the names of the files of the source tree.
@@ -130,7 +155,8 @@ accel_mirror()
         fi
     done <"$accel_work/sources"
     test -e "$src/configure" ||
-        accel_quietly "$accel_work/boot.log" "boot.sh failed" "$src/boot.sh"
+        accel_must "boot.sh failed" boot.sh 300 "$accel_work/boot.log" \
+                   "$src/boot.sh"
 }
 
 # Sets OVS_BUILD to a finished Open vSwitch build: the one that make made in
@@ -143,8 +169,9 @@ accel_find_ovs()
     OVS_BUILD=$accel_top/ovs/build
     if test "$(cat "$accel_top/ovs/stamp" 2>/dev/null)" != "$key"; then
         dir=${XDG_CACHE_HOME:-$HOME/.cache}/ovs-accel/$key
-        "$ovs_build" "$accel_ovs_tarball" "$dir" ||
-            accel_die "Open vSwitch could not be built"
+        accel_must "Open vSwitch could not be built" "Open vSwitch" 3600 \
+                   "$accel_work/ovs.log" \
+                   "$ovs_build" "$accel_ovs_tarball" "$dir"
         OVS_BUILD=$dir/build
     fi
 }
@@ -152,9 +179,9 @@ accel_find_ovs()
 accel_prepare()
 {
     mkdir -p "$accel_work"
-    accel_say "Open vSwitch: looking for a build"
+    accel_say "looking for a build of Open vSwitch"
     accel_find_ovs
-    accel_say "Open vSwitch: $OVS_BUILD"
+    accel_say "Open vSwitch is built in $OVS_BUILD"
     accel_mirror
 }
 
@@ -173,13 +200,14 @@ accel_configure()   # NAME ARGUMENT...
 }
 
 # Configures and builds $accel_work/NAME.
-accel_make()        # NAME ARGUMENT...
-{
-    accel_configure "$@" && make -C "$accel_work/$1" -j"$(nproc)"
-}
-
-accel_build()
+accel_build()       # NAME ARGUMENT...
 {
     accel_say "building in $accel_work/$1"
-    accel_quietly "$accel_work/$1.log" "the build failed" accel_make "$@"
+    log=$accel_work/$1.log
+    accel_configure "$@" >"$log" 2>&1 </dev/null || {
+        tail -n 20 "$log" >&2
+        accel_die "configure failed; see $log"
+    }
+    accel_must "the build failed" "build" 1800 "$log" \
+               make -C "$accel_work/$1" -j"$(nproc)"
 }
