@@ -432,6 +432,7 @@ dp_run(struct dp *dp)
     if (find_port(dp, wants_reconfiguration)) {
         reconfigure(dp);
     }
+    megaflow_table_run(dp->flows);
 }
 
 void
