@@ -28,6 +28,22 @@ tests_test_accel_SOURCES = $(test_accel_sources) $(datapath_ext_sources)
 tests_test_accel_LDADD = $(OVS_OVSTEST_OBJECTS) $(OVS_LIBS)
 tests_test_accel_DEPENDENCIES = $(OVS_OVSTEST_OBJECTS) $(OVS_ARCHIVES)
 
+# The scripted guest of system tests.
+noinst_PROGRAMS += tests/vhost-guest
+tests_vhost_guest_SOURCES = \
+	tests/vhost-guest-cmd.c \
+	tests/vhost-guest-frame.c \
+	tests/vhost-guest-net.c \
+	tests/vhost-guest-packed.c \
+	tests/vhost-guest-proto.c \
+	tests/vhost-guest-ring.c \
+	tests/vhost-guest-show.c \
+	tests/vhost-guest-split.c \
+	tests/vhost-guest.c \
+	tests/vhost-guest.h
+tests_vhost_guest_LDADD = $(OVS_LIBS)
+tests_vhost_guest_DEPENDENCIES = $(OVS_ARCHIVES)
+
 # Where the suites' macros come from: ours first, then OVS's.
 autotest = $(AUTOM4TE) --language=autotest -I tests -I '$(srcdir)' -I '$(OVS_SRC)'
 
