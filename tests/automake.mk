@@ -22,7 +22,12 @@ test_accel_sources = \
 	tests/random-frame.h \
 	tests/test-action-compile.c \
 	tests/test-action.c \
-	tests/test-flow.c
+	tests/test-flow.c \
+	tests/test-vring-bad.c \
+	tests/test-vring.c \
+	tests/test-vring.h \
+	tests/vring-driver.c \
+	tests/vring-driver.h
 
 tests_test_accel_SOURCES = $(test_accel_sources) $(datapath_ext_sources)
 tests_test_accel_LDADD = $(OVS_OVSTEST_OBJECTS) $(OVS_LIBS)
@@ -57,6 +62,7 @@ testsuite_at = \
 	tests/action.at \
 	tests/flow.at \
 	tests/testsuite.at \
+	tests/vring.at \
 	tests/vswitchd.at
 EXTRA_DIST += $(testsuite_at)
 

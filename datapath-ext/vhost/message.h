@@ -31,25 +31,31 @@
  * docs/interop/vhost-user.rst) that this room cares about. */
 enum vhost_user_request {
     VHOST_USER_NONE = 0,
-    VHOST_USER_GET_FEATURES = 1,
-    VHOST_USER_SET_FEATURES = 2,
-    VHOST_USER_SET_OWNER = 3,
-    VHOST_USER_RESET_OWNER = 4,
-    VHOST_USER_SET_MEM_TABLE = 5,
+
+    /* About a ring whose index is the first field of the payload. */
     VHOST_USER_SET_VRING_NUM = 8,
     VHOST_USER_SET_VRING_ADDR = 9,
     VHOST_USER_SET_VRING_BASE = 10,
     VHOST_USER_GET_VRING_BASE = 11,
+    VHOST_USER_SET_VRING_ENABLE = 18,
+
+    /* About a ring whose index is in the first byte of the payload. */
     VHOST_USER_SET_VRING_KICK = 12,
     VHOST_USER_SET_VRING_CALL = 13,
     VHOST_USER_SET_VRING_ERR = 14,
+
+    /* About the device. */
+    VHOST_USER_GET_FEATURES = 1,
     VHOST_USER_GET_PROTOCOL_FEATURES = 15,
-    VHOST_USER_SET_PROTOCOL_FEATURES = 16,
     VHOST_USER_GET_QUEUE_NUM = 17,
-    VHOST_USER_SET_VRING_ENABLE = 18,
-    VHOST_USER_NET_SET_MTU = 20,
-    VHOST_USER_SET_STATUS = 39,
     VHOST_USER_GET_STATUS = 40,
+    VHOST_USER_SET_FEATURES = 2,
+    VHOST_USER_SET_PROTOCOL_FEATURES = 16,
+    VHOST_USER_SET_STATUS = 39,
+    VHOST_USER_SET_MEM_TABLE = 5,
+    VHOST_USER_SET_OWNER = 3,
+    VHOST_USER_RESET_OWNER = 4,
+    VHOST_USER_NET_SET_MTU = 20,
 };
 
 #define VHOST_USER_MAX_REGIONS 8

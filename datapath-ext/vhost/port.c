@@ -237,6 +237,7 @@ port_alloc(const struct vhost_port_params *params)
     port->held = VHOST_HELD_NONE;
     atomic_init(&port->n_tx, 0);
     atomic_init(&port->max_frame, UINT32_MAX);
+    atomic_init(&port->up, true);
     atomic_init(&port->tx_retries_max, params->tx_retries_max);
     atomic_init(&port->rx_policer, NULL);
     atomic_init(&port->tx_policer, NULL);
@@ -324,6 +325,12 @@ vhost_port_destroy(struct vhost_port *port)
         vhost_session_unregister(port);
         port_free(port);
     }
+}
+
+void
+vhost_port_set_up(struct vhost_port *port, bool up)
+{
+    atomic_store_relaxed(&port->up, up);
 }
 
 void
@@ -463,6 +470,10 @@ vhost_port_get_queue_stats(const struct vhost_port *port, bool rx,
     /* Whoever counts does not stop for us; each counter is consistent in
      * itself. */
     BUILD_ASSERT_DECL(sizeof *stats % sizeof *dst == 0);
+    if (qid >= port->max_qpairs) {
+        memset(stats, 0, sizeof *stats);
+        return;
+    }
     for (size_t i = 0; i < sizeof *stats / sizeof *dst; i++) {
         dst[i] = __atomic_load_n(&src[i], __ATOMIC_RELAXED);
     }

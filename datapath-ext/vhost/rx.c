@@ -108,7 +108,7 @@ vhost_peek(struct vhost_port *port, unsigned int qid,
     burst->n_chains = 0;
     burst->ring = NULL;
     ring = vhost_queue_get_ring(queue);
-    if (!ring || OVS_UNLIKELY(vhost_port_get_broken(port) != NULL)) {
+    if (!ring || !vhost_port_may_run(port)) {
         return 0;
     }
 

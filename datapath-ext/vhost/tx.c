@@ -112,11 +112,12 @@ vhost_tx_begin(struct vhost_port *port, unsigned int qid, struct vhost_tx *tx)
 
     ovs_spin_lock(&tx->queue->lock);
     tx->ring = vhost_queue_get_ring(tx->queue);
-    if (OVS_UNLIKELY(vhost_port_get_broken(port) != NULL)) {
-        tx->ring = NULL;
-    }
     if (tx->ring) {
         vring_lookahead(tx->ring);
+        if (vhost_port_check_ring(port, tx->ring)
+            || !vhost_port_may_run(port)) {
+            tx->ring = NULL;
+        }
     }
 }
 

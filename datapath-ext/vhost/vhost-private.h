@@ -60,6 +60,7 @@ struct vhost_port {
     atomic_uint32_t n_tx;       /* Live tx queues... */
     atomic_uint16_t *tx_map;    /* ...and which these are. */
     atomic_uint32_t max_frame;
+    atomic_bool up;             /* Administratively. */
     atomic_uint32_t tx_retries_max;
     ATOMIC(struct vhost_rx_policer *) rx_policer;
     ATOMIC(struct vhost_policer *) tx_policer;
@@ -114,6 +115,7 @@ vhost_queue_get_ring(const struct vhost_queue *queue)
     return ring;
 }
 
+
 /* Returns what was wrong with the ring that stopped 'port', or NULL. */
 static inline const char *
 vhost_port_get_broken(const struct vhost_port *port)
@@ -123,6 +125,16 @@ vhost_port_get_broken(const struct vhost_port *port)
     atomic_read_relaxed(&CONST_CAST(struct vhost_port *, port)->broken,
                         &reason);
     return reason;
+}
+
+/* Returns true if neither the user nor a broken guest has stopped 'port'. */
+static inline bool
+vhost_port_may_run(const struct vhost_port *port)
+{
+    bool up;
+
+    atomic_read_relaxed(&CONST_CAST(struct vhost_port *, port)->up, &up);
+    return OVS_LIKELY(up && !vhost_port_get_broken(port));
 }
 
 /* Stops 'port' if 'ring', which the caller has just used, turned out to be

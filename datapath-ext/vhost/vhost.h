@@ -101,6 +101,12 @@ void vhost_port_destroy(struct vhost_port *port);
 /* Largest frame in bytes (without FCS) that is sent to the guest; larger ones
  * are dropped as VHOST_TX_TOO_LONG.  Takes effect at once. */
 void vhost_port_set_max_frame(struct vhost_port *, uint32_t max_frame);
+
+/* An interface that is administratively down receives nothing, and what is
+ * sent to it is dropped as VHOST_TX_NO_LINK.  New ports are up. */
+void vhost_port_set_up(struct vhost_port *, bool up);
+
+/* See vhost_tx_put(). */
 void vhost_port_set_tx_retries_max(struct vhost_port *, uint32_t);
 
 /* Ingress policer: 'rate' in bytes/s and 'burst' in bytes, 0 for none.  Frames
@@ -172,7 +178,7 @@ struct vhost_queue_stats {
 };
 
 /* 'rx' or tx statistics of queue 'qid', since the port was created (they
- * survive reconnects). */
+ * survive reconnects); all zero for a queue beyond 'max_qpairs'. */
 void vhost_port_get_queue_stats(const struct vhost_port *, bool rx,
                                 unsigned int qid, struct vhost_queue_stats *);
 

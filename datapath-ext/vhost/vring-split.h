@@ -138,12 +138,14 @@ vring_split_n_avail(struct vhost_ring *ring, unsigned int enough)
     uint16_t n = ring->avail_seen - ring->next_avail;
 
     if (n < enough) {
-        ring->avail_seen = guest_load16_acquire(&ring->split.avail->idx);
-        n = ring->avail_seen - ring->next_avail;
+        uint16_t avail = guest_load16_acquire(&ring->split.avail->idx);
+
+        n = avail - ring->next_avail;
         if (OVS_UNLIKELY(n > ring->size)) {
             vring_break(ring, "available index too far ahead", n);
             return 0;
         }
+        ring->avail_seen = avail;
     }
     return n;
 }

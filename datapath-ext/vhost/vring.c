@@ -320,6 +320,10 @@ vring_peek(struct vhost_ring *ring, struct vhost_burst *burst)
     }
 
     n = vring_split_n_avail(ring, VHOST_BURST);
+    if (!n) {
+        burst->n_chains = 0;
+        return 0;
+    }
     vring_split_prefetch(ring, MIN(n, VHOST_BURST));
     return vring_peek__(ring, false, burst);
 }
@@ -343,7 +347,7 @@ vring_release(struct vhost_ring *ring, const struct vhost_burst *burst)
 
 /* Transmit: the guest's receive rings */
 
-/* Gets the caches ready for frames to come. */
+/* Gets the caches ready for frames to come.  May find 'ring' broken. */
 void
 vring_lookahead(struct vhost_ring *ring)
 {
