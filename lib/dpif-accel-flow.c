@@ -180,6 +180,7 @@ to_dpif_flow(const struct megaflow *mf, struct ofpbuf *key,
 static int
 flow_put(struct dp *dp, const struct dpif_flow_put *put)
 {
+    bool probe = put->flags & DPIF_FP_PROBE;
     struct action_program *program;
     struct megaflow_stats stats;
     struct match match;
@@ -191,18 +192,19 @@ flow_put(struct dp *dp, const struct dpif_flow_put *put)
                  | (put->flags & DPIF_FP_ZERO_STATS
                     ? MEGAFLOW_ZERO_STATS : 0));
 
+    /* EINVAL tells a feature probe "no" without a warning in the log. */
     error = match_from_put(put, &match);
     if (error) {
-        return error;
+        return probe ? EINVAL : error;
     }
     error = action_program_compile(put->actions, put->actions_len, &program,
                                    &why);
     if (error) {
-        if (!(put->flags & DPIF_FP_PROBE)) {
+        if (!probe) {
             VLOG_ERR_RL(&rl, "%s: action %s is not supported by datapath type "
                         "\"accel\" (%s)", dp->name, why, ovs_strerror(error));
         }
-        return error;
+        return probe ? EINVAL : error;
     }
     ufid = ufid_of(put->ufid, &match.flow);
     error = megaflow_table_put(dp->flows, &ufid, &match, flags, program,

@@ -48,8 +48,6 @@ struct netdev_accel_vhost {
     /* NULL unless open.  Written under 'mutex'; the data plane and
      * librte_vhost's threads read it. */
     OVSRCU_TYPE(struct vhost_port *) port;
-    atomic_bool is_up;          /* NETDEV_UP in 'flags', for the data plane. */
-    atomic_uint64_t tx_down_drops; /* Frames sent while it was not set. */
 
     struct ovs_mutex mutex;
     struct accel_vhost_config wanted OVS_GUARDED;   /* As configured. */

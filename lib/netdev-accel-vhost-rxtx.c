@@ -95,7 +95,7 @@ accel_vhost_rxq_recv(struct netdev_rxq *rxq_, struct dp_packet_batch *batch,
 
     BUILD_ASSERT_DECL(VHOST_BURST <= NETDEV_MAX_BURST);
 
-    if (!port || !netdev_accel_vhost_is_up(rxq_->netdev)) {
+    if (!port) {
         return EAGAIN;
     }
 
@@ -123,13 +123,12 @@ int
 accel_vhost_send(struct netdev *netdev, int qid, struct dp_packet_batch *batch,
                  bool concurrent_txq OVS_UNUSED)
 {
-    struct netdev_accel_vhost *dev = netdev_accel_vhost_cast(netdev);
     struct vhost_port *port = netdev_accel_vhost_get_port(netdev);
     struct vhost_frame frame = { .iov = NULL };
     struct dp_packet *packet;
     struct vhost_tx tx;
 
-    if (OVS_LIKELY(port && netdev_accel_vhost_is_up(netdev))) {
+    if (OVS_LIKELY(port)) {
         vhost_enter();
         vhost_tx_begin(port, qid, &tx);
         DP_PACKET_BATCH_FOR_EACH (i, packet, batch) {
@@ -141,11 +140,6 @@ accel_vhost_send(struct netdev *netdev, int qid, struct dp_packet_batch *batch,
         vhost_tx_end(&tx);
         vhost_exit();
         netdev_accel_vhost_set_tx_priority(0);
-    } else {
-        uint64_t orig;
-
-        atomic_add_relaxed(&dev->tx_down_drops, dp_packet_batch_size(batch),
-                           &orig);
     }
     dp_packet_delete_batch(batch, true);
     return 0;

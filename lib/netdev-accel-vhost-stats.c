@@ -103,8 +103,7 @@ accel_vhost_get_stats(const struct netdev *netdev, struct netdev_stats *stats)
     stats->tx_packets = tx.packets;
     stats->tx_bytes = tx.bytes;
     stats->rx_dropped = stats->rx_errors = stats->rx_length_errors = 0;
-    stats->tx_errors = 0;
-    atomic_read_relaxed(&dev->tx_down_drops, &stats->tx_dropped);
+    stats->tx_errors = stats->tx_dropped = 0;
     for (enum vhost_drop drop = 0; drop < VHOST_N_DROPS; drop++) {
         enum drop_class class = drop_classify(drop);
 
@@ -166,13 +165,11 @@ accel_vhost_get_custom_stats(const struct netdev *netdev,
     struct netdev_accel_vhost *dev = netdev_accel_vhost_cast(netdev);
     unsigned int n_queues = netdev->n_rxq;
     struct vhost_port *port;
-    uint64_t down_drops;
 
-    /* One counter per reason, tx_down, and four per queue and direction. */
-    stats->counters = xcalloc(VHOST_N_DROPS + 1 + n_queues * 2 * 4,
+    /* One counter per reason, and four per queue and direction. */
+    stats->counters = xcalloc(VHOST_N_DROPS + n_queues * 2 * 4,
                               sizeof *stats->counters);
     stats->size = 0;
-    atomic_read_relaxed(&dev->tx_down_drops, &down_drops);
 
     ovs_mutex_lock(&dev->mutex);
     port = ovsrcu_get(struct vhost_port *, &dev->port);
@@ -185,7 +182,6 @@ accel_vhost_get_custom_stats(const struct netdev *netdev,
             add_counter(stats, rx.drops[drop] + tx.drops[drop], "%s",
                         vhost_drop_name(drop));
         }
-        add_counter(stats, down_drops, "tx_down");
         for (unsigned int qid = 0; qid < n_queues; qid++) {
             add_queue_counters(stats, port, true, qid);
             add_queue_counters(stats, port, false, qid);

@@ -79,15 +79,6 @@ netdev_accel_vhost_get_port(const struct netdev *netdev)
             : NULL);
 }
 
-bool
-netdev_accel_vhost_is_up(const struct netdev *netdev)
-{
-    bool is_up;
-
-    atomic_read_relaxed(&netdev_accel_vhost_cast(netdev)->is_up, &is_up);
-    return is_up;
-}
-
 /* Life cycle */
 
 static struct netdev *
@@ -106,8 +97,6 @@ accel_vhost_construct(struct netdev *netdev)
     ovs_mutex_init(&dev->mutex);
     ovs_mutex_init(&dev->guest_mutex);
     ovsrcu_init(&dev->port, NULL);
-    atomic_init(&dev->is_up, true);
-    atomic_init(&dev->tx_down_drops, 0);
 
     ovs_mutex_lock(&dev->mutex);
     dev->flags = NETDEV_UP | NETDEV_PROMISC;
@@ -124,6 +113,17 @@ accel_vhost_construct(struct netdev *netdev)
     ovs_list_push_back(&all_devs, &dev->all_node);
     ovs_mutex_unlock(&all_mutex);
     return 0;
+}
+
+/* Has bridge.c refresh what the database says about 'dev'.  Besides OVS's
+ * main thread, threads call this that may be preempted between the two steps
+ * of netdev_change_seq_changed(), which wakes the main thread and then gives it
+ * something to find: wake it again. */
+static void
+accel_vhost_announce_change(struct netdev_accel_vhost *dev)
+{
+    netdev_change_seq_changed(&dev->up);
+    seq_change(connectivity_seq_get());
 }
 
 /* Looks at what the guest did and passes it on.  Runs on librte_vhost's
@@ -168,7 +168,7 @@ accel_vhost_guest_changed(void *dev_)
     if (reconfigure) {
         netdev_request_reconfigure(&dev->up);
     }
-    netdev_change_seq_changed(&dev->up);
+    accel_vhost_announce_change(dev);
 }
 
 static const struct vhost_port_ops accel_vhost_port_ops = {
@@ -222,6 +222,7 @@ accel_vhost_open(struct netdev_accel_vhost *dev, char **errp)
     }
     accel_vhost_config_clone(&dev->applied, &dev->wanted);
     vhost_port_set_max_frame(port, dev->mtu + FRAME_OVERHEAD);
+    vhost_port_set_up(port, (dev->flags & NETDEV_UP) != 0);
     accel_vhost_qos_attach(dev, port);
 
     ovs_mutex_lock(&dev->guest_mutex);
@@ -565,7 +566,9 @@ accel_vhost_update_flags(struct netdev *netdev, enum netdev_flags off,
     *old_flags = dev->flags;
     flags = (dev->flags & ~off) | on;
     dev->flags = flags;
-    atomic_store_relaxed(&dev->is_up, (flags & NETDEV_UP) != 0);
+    if (accel_vhost_port(dev)) {
+        vhost_port_set_up(accel_vhost_port(dev), (flags & NETDEV_UP) != 0);
+    }
     ovs_mutex_unlock(&dev->mutex);
 
     if (flags != *old_flags) {

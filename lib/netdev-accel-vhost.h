@@ -49,11 +49,6 @@ void netdev_accel_vhost_register(void);
  * before either and asks again after the former.  Any thread. */
 struct vhost_port *netdev_accel_vhost_get_port(const struct netdev *netdev);
 
-/* False if OpenFlow or ovs-vsctl turned the interface off: such a port
- * neither receives nor sends.  'netdev' must be of one of our classes.  Any
- * thread. */
-bool netdev_accel_vhost_is_up(const struct netdev *netdev);
-
 /* Selects the queue of QoS type "trtcm-policer" that counts the frames which
  * the calling thread sends from now on (skb_priority in dp_packet metadata,
  * queue 0 initially). */

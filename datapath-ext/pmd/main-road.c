@@ -200,30 +200,24 @@ clone_frame(struct pmd *pmd, const struct vhost_frame *frame)
 
 /* Execute */
 
-/* Returns true if all outputs of 'program' are guests (or gone). */
-static bool
-outputs_are_guests(const struct pmd *pmd, const struct action_program *program)
+/* Outputs 'frame' to 'out'.  Only another guest can take it as it is. */
+static void
+output(struct pmd *pmd, const struct port *in, struct port *out,
+       const struct action_op *op, const struct vhost_frame *frame)
 {
-    const struct action_op *op;
-
-    ACTION_FOR_EACH_OP (op, program) {
-        if (op->type == ACTION_OP_OUTPUT) {
-            const struct port *out = port_table_find(pmd->env->ports,
-                                                     op->output.port);
-
-            if (out && !out->vhost) {
-                return false;
-            }
-        }
+    if (OVS_LIKELY(out->vhost)) {
+        output_frame(pmd, out, op->output.edits_follow
+                               ? clone_frame(pmd, frame) : frame);
+    } else {
+        side_road_output(pmd, frame_to_packet(pmd, frame, in), out);
     }
-    return true;
 }
 
-/* Runs a direct program whose outputs are guests.  Returns the fate of the
- * frame: -1 if an output was tried, else why it went nowhere. */
+/* Runs a direct program on 'frame', received on 'in'.  Returns its fate: -1 if
+ * an output was tried, else why it went nowhere. */
 static int
 run_program(struct pmd *pmd, const struct action_program *program,
-            struct vhost_frame *frame)
+            const struct port *in, struct vhost_frame *frame)
 {
     const struct action_op *op;
     int fate = PORT_DROP_ACTION;
@@ -234,8 +228,7 @@ run_program(struct pmd *pmd, const struct action_program *program,
                                                op->output.port);
 
             if (out) {
-                output_frame(pmd, out, op->output.edits_follow
-                                       ? clone_frame(pmd, frame) : frame);
+                output(pmd, in, out, op, frame);
                 fate = -1;
             } else if (fate >= 0) {
                 fate = PORT_DROP_NO_PORT;
@@ -267,7 +260,7 @@ wait_for_earlier(struct pmd *pmd, const struct vhost_frame *frame,
     return true;
 }
 
-/* Takes one frame to its outputs by the main road, if that leads there. */
+/* Takes 'frame' to its outputs, if the main road leads there. */
 static bool
 execute_frame(struct pmd *pmd, struct port *in, struct vhost_frame *frame,
               struct megaflow *flow, uint16_t tcp_flags)
@@ -278,18 +271,12 @@ execute_frame(struct pmd *pmd, struct port *in, struct vhost_frame *frame,
     int fate;
 
     if (!program->direct
-        || (program->edits && !action_program_fits(program, frame))
-        || !outputs_are_guests(pmd, program)) {
+        || (program->edits && !action_program_fits(program, frame))) {
         return false;
     }
-    side_road_flush(pmd);
-    fate = run_program(pmd, program, frame);
+    fate = run_program(pmd, program, in, frame);
     megaflow_count(flow, pmd->slot, 1, len, tcp_flags, pmd->now);
-    if (fate < 0) {
-        port_count(&books->forwarded, 1);
-    } else {
-        port_count(&books->dropped[fate], 1);
-    }
+    port_count(fate < 0 ? &books->forwarded : &books->dropped[fate], 1);
     return true;
 }
 
@@ -297,6 +284,7 @@ static void
 execute(struct pmd *pmd, struct port *in)
 {
     struct main_road *mr = pmd->main;
+    bool aside = false;         /* The previous frame took the side road. */
     unsigned int n_main = 0;
 
     for (unsigned int i = 0; i < mr->burst.n; i++) {
@@ -305,13 +293,16 @@ execute(struct pmd *pmd, struct port *in)
         if (wait_for_earlier(pmd, frame, in)) {
             continue;
         }
-        if (OVS_LIKELY(mr->flows[i])
-            && OVS_LIKELY(execute_frame(pmd, in, frame, mr->flows[i],
-                                        mr->tcp_flags[i]))) {
-            n_main++;
-        } else {
+        if (OVS_UNLIKELY(aside)) {
+            side_road_flush(pmd);
+        }
+        aside = !mr->flows[i] || !execute_frame(pmd, in, frame, mr->flows[i],
+                                                mr->tcp_flags[i]);
+        if (OVS_UNLIKELY(aside)) {
             flush(pmd);
             side_road_forward(pmd, frame_to_packet(pmd, frame, in), in);
+        } else {
+            n_main++;
         }
     }
     pmd_count(pmd, PMD_MAIN_ROAD, n_main);

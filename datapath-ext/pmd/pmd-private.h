@@ -131,6 +131,10 @@ struct dp_packet *side_road_execute(struct pmd *, struct dp_packet *packet,
                                     const struct nlattr *actions,
                                     size_t actions_len);
 
+/* Outputs 'packet', which it takes, to 'port', which is not a guest's. */
+void side_road_output(struct pmd *, struct dp_packet *packet,
+                      struct port *port);
+
 /* Takes packets that came back from upcall threads on.  Returns how many. */
 unsigned int side_road_answers(struct pmd *);
 

@@ -122,8 +122,8 @@ find_output(struct pmd *pmd, struct port *port)
     return output;
 }
 
-static void
-output_packet(struct pmd *pmd, struct port *port, struct dp_packet *packet)
+void
+side_road_output(struct pmd *pmd, struct dp_packet *packet, struct port *port)
 {
     struct side_output *output = find_output(pmd, port);
 
@@ -131,7 +131,6 @@ output_packet(struct pmd *pmd, struct port *port, struct dp_packet *packet)
     if (dp_packet_batch_is_full(&output->batch)) {
         send_output(pmd, output);
     }
-    pmd->fate->tried = true;
 }
 
 /* Actions that odp_execute_actions() leaves to the datapath */
@@ -160,7 +159,8 @@ execute_output(struct pmd *pmd, struct dp_packet_batch *batch,
 
     DP_PACKET_BATCH_FOR_EACH (i, packet, batch) {
         if (port) {
-            output_packet(pmd, port, packet);
+            side_road_output(pmd, packet, port);
+            pmd->fate->tried = true;
         } else {
             drop(pmd, packet, PORT_DROP_NO_PORT);
         }
@@ -279,6 +279,14 @@ execute_cb(void *pmd_, struct dp_packet_batch *batch, const struct nlattr *a,
 
 /* Lookup */
 
+static void
+count_verdict(struct pmd *pmd, enum upcall_verdict verdict)
+{
+    if (verdict != UPCALL_FOUND) {
+        pmd_count(pmd, verdict == UPCALL_RUN ? PMD_MISS : PMD_LOST, 1);
+    }
+}
+
 /* Resolves a miss of 'packet', which it takes, on the calling thread. */
 static void
 miss_inline(struct pmd *pmd, struct dp_packet *packet,
@@ -291,7 +299,7 @@ miss_inline(struct pmd *pmd, struct dp_packet *packet,
     ofpbuf_init(&actions, 0);
     verdict = upcall_ask_miss(pmd->env->upcall, packet, key, &actions,
                               &reason);
-    pmd_count(pmd, verdict == UPCALL_DROP ? PMD_LOST : PMD_MISS, 1);
+    count_verdict(pmd, verdict);
     run_answer(pmd, packet, verdict, &actions, reason);
     ofpbuf_uninit(&actions);
 }
@@ -394,10 +402,7 @@ side_road_answers(struct pmd *pmd)
         if (!n++) {
             pmd->now = time_msec();
         }
-        if (answer.actions) {
-            pmd_count(pmd, answer.verdict == UPCALL_DROP ? PMD_LOST : PMD_MISS,
-                      1);
-        }
+        count_verdict(pmd, answer.verdict);
         fate_begin(pmd, &fate, answer.port);
         run_answer(pmd, answer.packet, answer.verdict, answer.actions,
                    answer.reason);

@@ -22,6 +22,7 @@
 #include "hash.h"
 #include "openvswitch/vlog.h"
 #include "util.h"
+#include "vhost/vhost.h"
 
 VLOG_DEFINE_THIS_MODULE(accel_port);
 
@@ -46,6 +47,22 @@ read_counter(const atomic_uint64_t *counter)
     return value;
 }
 
+/* Replaces what we know of output by what the rings have counted. */
+static void
+get_vhost_totals(const struct port *port, struct port_totals *t)
+{
+    t->tx_sent = t->tx_dropped = 0;
+    for (unsigned int qid = 0; qid < VHOST_MAX_QUEUE_PAIRS; qid++) {
+        struct vhost_queue_stats stats;
+
+        vhost_port_get_queue_stats(port->vhost, false, qid, &stats);
+        t->tx_sent += stats.packets;
+        for (int i = 0; i < VHOST_N_DROPS; i++) {
+            t->tx_dropped += stats.drops[i];
+        }
+    }
+}
+
 void
 port_get_totals(const struct port *port, struct port_totals *t)
 {
@@ -67,6 +84,9 @@ port_get_totals(const struct port *port, struct port_totals *t)
         t->tx_main_road += read_counter(&b->tx_main_road);
         t->tx_sent += read_counter(&b->tx_sent);
         t->tx_dropped += read_counter(&b->tx_dropped);
+    }
+    if (port->vhost) {
+        get_vhost_totals(port, t);
     }
 }
 
@@ -162,6 +182,10 @@ port_configure(struct port *port, unsigned int n_txq,
     error = open_rxqs(port);
     if (error) {
         return error;
+    }
+    if (port->vhost && port->vhost != vhost(port->netdev)) {
+        /* Another socket: its counters, and so our books, start anew. */
+        memset(port->books, 0, PORT_MAX_SLOTS * sizeof *port->books);
     }
     port->vhost = vhost(port->netdev);
     port->is_pmd = netdev_is_pmd(port->netdev);

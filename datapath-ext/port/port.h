@@ -134,7 +134,8 @@ port_books(const struct port *port, unsigned int slot)
     return &port->books[slot];
 }
 
-/* The sum of all threads' books. */
+/* The sum of all threads' books.  What a guest's port has sent and dropped is
+ * read from vhost's own counters: a second, independent count. */
 struct port_totals {
     uint64_t rx, rx_main_road, forwarded, consumed, copies;
     uint64_t dropped[PORT_N_DROPS];
