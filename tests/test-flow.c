@@ -102,7 +102,12 @@ test_key(int n, unsigned int n_shapes)
 static void
 test_flow_key(struct ovs_cmdl_context *ctx)
 {
-    test_key(atoi(ctx->argv[1]), FLOW_N_SHAPES - 1);
+    int rounds = atoi(ctx->argv[1]);
+
+    for (int limit = 1; limit <= FLOW_MAX_VLAN_HEADERS; limit++) {
+        flow_limit_vlans(limit);
+        test_key(rounds, (1 + limit) * SHAPE_N_KINDS);
+    }
 }
 
 /* Table. */
@@ -283,6 +288,9 @@ test_flow_cache(struct ovs_cmdl_context *ctx)
         }
         if (random_one_in(32)) {
             ovsrcu_quiesce();
+        }
+        if (random_one_in(1000)) {
+            flow_limit_vlans(1 + random_range(FLOW_MAX_VLAN_HEADERS));
         }
     }
     flow_cache_get_stats(t->cache, &stats);
