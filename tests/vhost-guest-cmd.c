@@ -225,7 +225,7 @@ guest_end_job(struct vg_guest *guest, const char *error)
     const struct vg_counters *c = &guest->net.counters;
     char *s = xasprintf("sent=%"PRIu64" inflight=%"PRIu64" lost=%"PRIu64,
                         job->sent, vg_net_tx_inflight(&guest->net),
-                        c->tx_lost);
+                        c->tx_lost - job->lost_before);
 
     if (error) {
         reply_error(guest->job_conn, "%s: %s", error, s);

@@ -397,6 +397,7 @@ vg_net_start_job(struct vg_net *net, struct vg_job *job)
     job->refilled = time_usec();
     job->credit = 0;
     job->sent = 0;
+    job->lost_before = net->counters.tx_lost;
     net->job = job;
 }
 
@@ -634,6 +635,9 @@ vg_net_clear(struct vg_net *net)
 
     memset(&net->counters, 0, sizeof net->counters);
     net->counters.tx_frames = inflight;
+    if (net->job) {
+        net->job->lost_before = 0;
+    }
     for (unsigned int i = 0; i < ARRAY_SIZE(net->tracks); i++) {
         if (net->tracks[i]) {
             vg_track_clear(net->tracks[i]);

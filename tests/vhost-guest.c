@@ -226,7 +226,7 @@ set_socket(struct vg_config *c, bool listen)
     if (c->path) {
         ovs_fatal(0, "--listen and --connect, or one of them twice");
     }
-    c->path = xstrdup(optarg);
+    c->path = abs_file_name(NULL, optarg);
     c->listen = listen;
 }
 
@@ -304,7 +304,7 @@ parse_option(int opt, struct options *o)
 {
     switch (opt) {
     case OPT_UNIXCTL:
-        o->unixctl_path = optarg;
+        o->unixctl_path = abs_file_name(NULL, optarg);
         return true;
 
     case OPT_RX_SIZE:
@@ -384,10 +384,11 @@ parse_options(int argc, char *argv[], struct options *o)
     free(short_options);
 }
 
-/* Runs command 'argv[0]' in the guest whose control socket is 'path'. */
+/* Runs command 'argv[0]' in the guest whose control socket is 'name'. */
 static int
-ctl(const char *path, int argc, char *argv[])
+ctl(const char *name, int argc, char *argv[])
 {
+    char *path = abs_file_name(NULL, name);
     char *result = NULL, *problem = NULL;
     struct jsonrpc *client;
     int error;
@@ -410,6 +411,7 @@ ctl(const char *path, int argc, char *argv[])
         fprintf(stderr, "%s%s", problem,
                 *problem && problem[strlen(problem) - 1] == '\n' ? "" : "\n");
     }
+    free(path);
     free(result);
     error = problem ? 2 : EXIT_SUCCESS;
     free(problem);
@@ -491,6 +493,8 @@ run(const struct options *o)
 
     unixctl_server_destroy(server);
     vg_net_close(&guest.net);
+    free(o->config.path);
+    free(o->unixctl_path);
     return EXIT_SUCCESS;
 }
 

@@ -355,6 +355,7 @@ struct vg_job {
     struct virtio_net_hdr_mrg_rxbuf hdr;
     uint64_t count;             /* UINT64_MAX: until halted. */
     uint64_t sent;
+    uint64_t lost_before;       /* counters.tx_lost at the start. */
     uint64_t rate;              /* Frames per second; 0 for no limit. */
     unsigned int burst;         /* Frames per publication, at most. */
     int queue;                  /* Or -1 to spread flows over the queues. */
