@@ -77,6 +77,7 @@ check-local: tests/testsuite $(sbin_PROGRAMS) $(noinst_PROGRAMS)
 # System tests, of a switch that really runs.  They want root.
 system_accel_at = \
 	tests/accel-macros.at \
+	tests/accelvhost.at \
 	tests/system-accel-testsuite.at \
 	tests/system-accel.at
 EXTRA_DIST += $(system_accel_at)
