@@ -188,32 +188,56 @@ set_poll_lists(struct dp *dp, const struct pmd_rxq_place *places,
     free(rxqs);
 }
 
-/* Takes all queues away from the polling threads and waits until no thread
- * uses a port that is not in the table, nor holds packets whose successors
- * another thread may soon receive. */
-static void
-stop_polling(struct dp *dp)
+/* Returns true if in 'places' some queue of 'port' is with another thread than
+ * it is now. */
+static bool
+port_moves(const struct dp *dp, const struct port *port,
+           const struct pmd_rxq_place *places, size_t n)
 {
-    set_poll_lists(dp, NULL, 0);
-    ovsrcu_synchronize();
-    for (size_t i = 0; i < dp->n_pmds; i++) {
-        while (!pmd_is_idle(dp->pmds[i])) {
-            ovsrcu_synchronize();
+    for (size_t i = 0; i < n; i++) {
+        const struct pmd_rxq_place *p = &places[i];
+
+        for (size_t j = 0; p->port == port && j < dp->n_places; j++) {
+            const struct pmd_rxq_place *old = &dp->places[j];
+
+            if (old->port == port && old->qid == p->qid
+                && old->core_id != p->core_id) {
+                return true;
+            }
         }
     }
+    return false;
 }
 
-static bool
-is_known_place(const struct dp *dp, const struct pmd_rxq_place *p)
+/* Stops polling the ports of which 'places' moves a queue to another thread,
+ * and waits until all that was received from them has been sent on: so no
+ * packet overtakes another on the way.  All other ports are polled on. */
+static void
+stop_moving_ports(struct dp *dp, const struct pmd_rxq_place *places, size_t n)
 {
-    for (size_t i = 0; i < dp->n_places; i++) {
-        const struct pmd_rxq_place *old = &dp->places[i];
+    struct pmd_rxq_place *staying = xcalloc(n, sizeof *staying);
+    size_t n_staying = 0;
 
-        if (old->port == p->port && old->qid == p->qid) {
-            return old->core_id == p->core_id;
+    for (size_t i = 0; i < n; i++) {
+        if (!port_moves(dp, places[i].port, places, n)) {
+            staying[n_staying++] = places[i];
         }
     }
-    return true;                /* A new queue can start anywhere. */
+    if (n_staying < n) {
+        set_poll_lists(dp, staying, n_staying);
+        ovsrcu_synchronize();
+        for (size_t i = 0; i < n; i++) {
+            struct port *port = places[i].port;
+
+            while (port_moves(dp, port, places, n)
+                   && atomic_count_get(&port->n_in_flight)) {
+                ovsrcu_synchronize();
+            }
+        }
+        /* What came back last is sent before the thread quiesces. */
+        ovsrcu_synchronize();
+    }
+    free(staying);
 }
 
 static struct ovs_numa_dump *
@@ -250,20 +274,16 @@ place_queues(struct dp *dp)
 {
     struct ovs_numa_dump *cores = usable_cores(dp);
     struct pmd_rxq_place *places;
-    bool moved = false;
     size_t n;
 
     places = placement_make(&dp->ports, cores, &n);
     ovs_numa_dump_destroy(cores);
     for (size_t i = 0; i < n; i++) {
-        moved |= !is_known_place(dp, &places[i]);
         if (places[i].core_id != NON_PMD_CORE_ID) {
             get_pmd(dp, places[i].core_id, places[i].numa_id);
         }
     }
-    if (moved) {
-        stop_polling(dp);
-    }
+    stop_moving_ports(dp, places, n);
     set_poll_lists(dp, places, n);
     for (size_t i = 0; i < dp->n_pmds; ) {
         if (!rxqs_of(dp->pmds[i], places, n, NULL)) {
@@ -300,7 +320,8 @@ withdraw_port(struct dp *dp, struct port *port)
 {
     port_table_remove(&dp->ports, port);
     forget_places(dp, port);
-    stop_polling(dp);
+    set_poll_lists(dp, dp->places, dp->n_places);
+    ovsrcu_synchronize();
 }
 
 /* Applies what netdevs ask for, such as another number of queues. */

@@ -91,7 +91,6 @@ struct pmd {
     OVSRCU_TYPE(struct pmd_poll_list *) poll_list;
     pthread_t thread;
     atomic_bool exiting;
-    atomic_bool idle;           /* pmd_is_idle(). */
 
     /* The shared context: held while it is used.  Recursive, because upcalls
      * can execute packets. */

@@ -98,15 +98,6 @@ pmd_numa_id(const struct pmd *pmd)
     return pmd->numa_id;
 }
 
-bool
-pmd_is_idle(const struct pmd *pmd)
-{
-    bool idle;
-
-    atomic_read_relaxed(CONST_CAST(atomic_bool *, &pmd->idle), &idle);
-    return idle;
-}
-
 unsigned int
 pmd_slot(const struct pmd *pmd)
 {
@@ -225,8 +216,6 @@ poll_until_told(struct pmd *pmd)
         if (++round >= ROUNDS_PER_QUIESCE || sleep_us > 1) {
             round = 0;
             coverage_try_clear();
-            atomic_store_relaxed(&pmd->idle,
-                                 !upcall_client_is_busy(pmd->client));
             ovsrcu_quiesce();
             atomic_read_explicit(&pmd->exiting, &exiting,
                                  memory_order_acquire);

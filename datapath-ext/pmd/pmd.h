@@ -73,10 +73,6 @@ unsigned int pmd_core_id(const struct pmd *);   /* NON_PMD_CORE_ID: shared. */
 int pmd_numa_id(const struct pmd *);
 unsigned int pmd_slot(const struct pmd *);
 
-/* True if the thread has no packet at the upcall threads, as of its last grace
- * period. */
-bool pmd_is_idle(const struct pmd *);
-
 struct pmd_rxq {
     struct port *port;
     unsigned int qid;
