@@ -78,6 +78,7 @@ check-local: tests/testsuite $(sbin_PROGRAMS) $(noinst_PROGRAMS)
 system_accel_at = \
 	tests/accel-macros.at \
 	tests/accelvhost.at \
+	tests/system-accel-guests.at \
 	tests/system-accel-testsuite.at \
 	tests/system-accel.at
 EXTRA_DIST += $(system_accel_at)
