@@ -15,6 +15,8 @@
 # The engine, room by room, headers included.
 
 datapath_ext_vhost = \
+	datapath-ext/vhost/guard.c \
+	datapath-ext/vhost/guard.h \
 	datapath-ext/vhost/memory.c \
 	datapath-ext/vhost/memory.h \
 	datapath-ext/vhost/message.c \
@@ -26,6 +28,8 @@ datapath_ext_vhost = \
 	datapath-ext/vhost/rx.c \
 	datapath-ext/vhost/session.c \
 	datapath-ext/vhost/session.h \
+	datapath-ext/vhost/socket.c \
+	datapath-ext/vhost/socket.h \
 	datapath-ext/vhost/tx.c \
 	datapath-ext/vhost/vhost-private.h \
 	datapath-ext/vhost/vhost.h \

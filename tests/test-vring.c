@@ -26,6 +26,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "ovs-thread.h"
 #include "ovstest.h"
@@ -491,10 +493,11 @@ test_memory(void)
 {
     static uint8_t ram[3 * 4096];
     const struct guest_region regions[] = {
-        { 0x10000, 4096, ram },
-        { 0x11000, 4096, ram + 8192 },
-        { UINT64_MAX - 4095, 4096, ram + 4096 },
-        { UINT64_MAX - 10, 4096, ram + 4096 }, /* Wraps: left out. */
+        { 0x10000, 4096, ram, NULL, 0 },
+        { 0x11000, 4096, ram + 8192, NULL, 0 },
+        { UINT64_MAX - 4095, 4096, ram + 4096, NULL, 0 },
+        /* Wraps around: left out. */
+        { UINT64_MAX - 10, 4096, ram + 4096, NULL, 0 },
     };
     static const struct {
         uint64_t gpa, len;
@@ -540,6 +543,51 @@ test_memory(void)
     ovs_assert(!guest_memory_find_host(mem, ram + 3 * 4096, 1));
     guest_memory_destroy(mem);
     guest_memory_destroy(none);
+}
+
+/* A guest that truncates its memory: no signal is left for us, the port is
+ * stopped, and other memory stays as it is. */
+static void
+test_lost(void)
+{
+    const size_t size = 4 * 4096;
+    struct guest_region regions[2];
+    struct guest_memory *mem;
+    ATOMIC(const char *) broken;
+    const char *reason;
+    int fds[2];
+
+    atomic_init(&broken, NULL);
+    memset(regions, 0, sizeof regions);
+    for (int i = 0; i < 2; i++) {
+        fds[i] = memfd_create("test", 0);
+        ovs_assert(fds[i] >= 0 && !ftruncate(fds[i], size));
+        regions[i].gpa = i * size;
+        regions[i].size = regions[i].map_size = size;
+        regions[i].map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED,
+                              fds[i], 0);
+        ovs_assert(regions[i].map != MAP_FAILED);
+        regions[i].hva = regions[i].map;
+        memset(regions[i].hva, 1, size);
+    }
+    mem = guest_memory_create(regions, 2);
+    guest_memory_guard(mem, "test", &broken);
+
+    ovs_assert(!ftruncate(fds[0], 4096));
+    ovs_assert(regions[0].hva[0] == 1 && !guest_memory_is_lost(mem));
+    ovs_assert(*(volatile uint8_t *) &regions[0].hva[5000] == 0);
+    ovs_assert(guest_memory_is_lost(mem));
+    atomic_read(&broken, &reason);
+    ovs_assert(reason);
+    *(volatile uint8_t *) &regions[0].hva[size - 1] = 5;
+    ovs_assert(regions[0].hva[size - 1] == 5);
+    ovs_assert(regions[1].hva[5000] == 1);
+
+    guest_memory_destroy(mem);
+    for (int i = 0; i < 2; i++) {
+        munmap(regions[i].map, size);
+        close(fds[i]);
+    }
 }
 
 /* Quiescing */
@@ -629,6 +677,7 @@ test_vring_main(int argc, char *argv[])
         }
     } else if (!strcmp(test, "memory")) {
         test_memory();
+        test_lost();
     } else if (!strcmp(test, "quiesce")) {
         test_quiesce(n);
     } else if (!strcmp(test, "bad")) {

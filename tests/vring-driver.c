@@ -91,7 +91,7 @@ void
 driver_init(struct driver *d, bool packed, unsigned int size,
             unsigned int start, bool wrap, bool event_idx)
 {
-    struct guest_region regions[DRIVER_N_REGIONS];
+    struct guest_region regions[DRIVER_N_REGIONS] = { { .gpa = 0 } };
 
     ovs_assert(size <= DRIVER_MAX_SIZE);
     memset(d, 0, sizeof *d);

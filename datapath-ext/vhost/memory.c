@@ -17,9 +17,8 @@
 
 #include "vhost/memory.h"
 
-#include <string.h>
-
 #include "util.h"
+#include "vhost/guard.h"
 
 /* Returns a new snapshot of the 'n' 'regions'.  Guest addresses that wrap
  * around 2**64 have no business in there: such regions are left out, so that
@@ -30,9 +29,9 @@ guest_memory_create(const struct guest_region *regions, unsigned int n)
 {
     struct guest_memory *mem;
 
-    mem = xmalloc(sizeof *mem + MAX(n, 1) * sizeof mem->regions[0]);
-    memset(&mem->regions[0], 0, sizeof mem->regions[0]);
-    mem->n_regions = 0;
+    ovs_assert(n <= GUEST_MEMORY_MAX_REGIONS);
+    mem = xzalloc(sizeof *mem + MAX(n, 1) * sizeof mem->regions[0]);
+    atomic_init(&mem->lost, false);
     for (unsigned int i = 0; i < n; i++) {
         if (regions[i].size && regions[i].gpa <= -regions[i].size) {
             mem->regions[mem->n_regions++] = regions[i];
@@ -45,7 +44,28 @@ guest_memory_create(const struct guest_region *regions, unsigned int n)
 void
 guest_memory_destroy(struct guest_memory *mem)
 {
+    if (mem && mem->broken) {
+        for (unsigned int i = 0; i < mem->n_regions; i++) {
+            vhost_guard_remove(mem->guards[i]);
+        }
+    }
     free(mem);
+}
+
+/* Guards the mappings of 'mem' until it is destroyed: if it turns out that
+ * some of it is not there any more, '*broken' is set to a sentence that says
+ * so, and 'mem->lost' to true.  'name', not copied, is for log messages.  No
+ * ring of 'mem' may be live yet. */
+void
+guest_memory_guard(struct guest_memory *mem, const char *name,
+                   ATOMIC(const char *) *broken)
+{
+    mem->name = name;
+    mem->broken = broken;
+    for (unsigned int i = 0; i < mem->n_regions; i++) {
+        mem->guards[i] = vhost_guard_add(mem, mem->regions[i].map,
+                                         mem->regions[i].map_size);
+    }
 }
 
 /* The slow half of guest_memory_translate(). */

@@ -24,19 +24,35 @@
  * regions, rings are taken down, a new one is made and rings are set up
  * again.  So any thread that holds a live ring may translate addresses. */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "openvswitch/compiler.h"
+#include "ovs-atomic.h"
+#include "util.h"
+
+#define GUEST_MEMORY_MAX_REGIONS 8 /* As in VHOST_USER_SET_MEM_TABLE. */
 
 /* One mapped region of guest memory. */
 struct guest_region {
     uint64_t gpa;               /* First guest physical address. */
     uint64_t size;              /* In bytes. */
     uint8_t *hva;               /* Where 'gpa' is mapped. */
+
+    /* All of the mapping, which may begin before 'hva', if it is to be
+     * guarded. */
+    void *map;
+    size_t map_size;
 };
 
 struct guest_memory {
+    /* Set by the guard, see guard.h. */
+    atomic_bool lost;           /* Some of it is not the guest's any more. */
+    ATOMIC(const char *) *broken; /* Where to say so. */
+    const char *name;           /* Whose memory, for the log. */
+    int guards[GUEST_MEMORY_MAX_REGIONS]; /* Of each region, or -1. */
+
     unsigned int n_regions;
     struct guest_region regions[];
 };
@@ -44,11 +60,23 @@ struct guest_memory {
 struct guest_memory *guest_memory_create(const struct guest_region *,
                                          unsigned int n);
 void guest_memory_destroy(struct guest_memory *);
+void guest_memory_guard(struct guest_memory *, const char *name,
+                        ATOMIC(const char *) *broken);
 
 void *guest_memory_search(const struct guest_memory *, unsigned int *hint,
                           uint64_t gpa, uint64_t len);
 const struct guest_region *
 guest_memory_find_host(const struct guest_memory *, const void *p, size_t len);
+
+/* Returns true if the guard found that 'mem' is not all there. */
+static inline bool
+guest_memory_is_lost(const struct guest_memory *mem)
+{
+    bool lost;
+
+    atomic_read_relaxed(&CONST_CAST(struct guest_memory *, mem)->lost, &lost);
+    return lost;
+}
 
 /* Returns where the 'len' bytes of guest physical memory at 'gpa' are mapped,
  * or NULL if they do not lie within a single region.  '*hint' is the index of

@@ -20,15 +20,12 @@
 #include <linux/virtio_config.h>
 #include <linux/virtio_net.h>
 #include <rte_vhost.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #include "openvswitch/vlog.h"
 #include "ovs-thread.h"
 #include "util.h"
 #include "vhost/session.h"
+#include "vhost/socket.h"
 #include "vhost/vhost.h"
 #include "vhost/vhost-private.h"
 
@@ -55,115 +52,6 @@ VLOG_DEFINE_THIS_MODULE(vhost);
                            | (1ull << VHOST_USER_PROTOCOL_F_REPLY_ACK)  \
                            | (1ull << VHOST_USER_PROTOCOL_F_NET_MTU)    \
                            | (1ull << VHOST_USER_PROTOCOL_F_STATUS))
-
-/* The socket */
-
-/* Fills in 'un' for 'path'.  Returns 0 or a positive errno value. */
-static int
-make_sockaddr(const char *path, struct sockaddr_un *un)
-{
-    memset(un, 0, sizeof *un);
-    un->sun_family = AF_UNIX;
-    if (path[0] != '/') {
-        return EINVAL;
-    }
-    if (strlen(path) >= sizeof un->sun_path) {
-        return ENAMETOOLONG;
-    }
-    ovs_strlcpy(un->sun_path, path, sizeof un->sun_path);
-    return 0;
-}
-
-/* Checks that the directory of socket 'path' exists.  Returns 0 or a positive
- * errno value. */
-static int
-check_directory(const char *path)
-{
-    char *dir = dir_name(path);
-    int error = 0;
-    struct stat s;
-
-    if (stat(dir, &s)) {
-        error = errno;
-    } else if (!S_ISDIR(s.st_mode)) {
-        error = ENOTDIR;
-    }
-    free(dir);
-    return error;
-}
-
-/* Removes a socket at 'un' that a dead process left behind, which would keep
- * librte_vhost from listening there.  Then tries whether one can be made,
- * since librte_vhost does not say why it fails.  Returns 0 or a positive errno
- * value. */
-static int
-check_listen(const struct sockaddr_un *un)
-{
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    int error = 0;
-    struct stat s;
-
-    if (fd < 0) {
-        return errno;
-    }
-
-    if (!lstat(un->sun_path, &s)) {
-        if (!S_ISSOCK(s.st_mode)) {
-            error = EEXIST;
-        } else if (!connect(fd, (const struct sockaddr *) un, sizeof *un)
-                   || errno == EAGAIN) {
-            error = EADDRINUSE;
-        } else if (errno != ECONNREFUSED || unlink(un->sun_path)) {
-            error = errno;
-        }
-    }
-    if (!error) {
-        if (bind(fd, (const struct sockaddr *) un, sizeof *un)) {
-            error = errno;
-        } else {
-            unlink(un->sun_path);
-        }
-    }
-    close(fd);
-    return error;
-}
-
-static int
-check_params(const struct vhost_port_params *params, char **errp)
-{
-    struct sockaddr_un un;
-    int error;
-
-    error = make_sockaddr(params->path, &un);
-    if (!error) {
-        error = check_directory(params->path);
-    }
-    if (!error && !params->connect) {
-        error = check_listen(&un);
-    }
-
-    if (error == EINVAL) {
-        *errp = xasprintf("%s: socket path \"%s\" is not absolute",
-                          params->name, params->path);
-    } else if (error == ENAMETOOLONG) {
-        *errp = xasprintf("%s: socket path \"%s\" is longer than %zu "
-                          "characters", params->name, params->path,
-                          sizeof un.sun_path - 1);
-    } else if (error == ENOENT || error == ENOTDIR) {
-        *errp = xasprintf("%s: the directory of socket path \"%s\" does not "
-                          "exist", params->name, params->path);
-    } else if (error == EEXIST) {
-        *errp = xasprintf("%s: \"%s\" exists and is not a socket",
-                          params->name, params->path);
-    } else if (error == EADDRINUSE) {
-        *errp = xasprintf("%s: another process listens on socket \"%s\"",
-                          params->name, params->path);
-    } else if (error) {
-        *errp = xasprintf("%s: cannot use socket \"%s\" (%s)", params->name,
-                          params->path, ovs_strerror(error));
-    }
-    return error;
-}
 
 /* Hands the socket of 'port' to librte_vhost.  Returns true if successful. */
 static bool
@@ -286,7 +174,8 @@ vhost_port_create(const struct vhost_port_params *params,
         problem = xasprintf("%s: socket path \"%s\" is already used by port "
                             "%s", port->name, port->path, other->name);
     } else {
-        error = check_params(params, &problem);
+        problem = vhost_socket_check(params->name, params->path,
+                                     params->connect, &error);
         if (!error && !port_start(port)) {
             error = EIO;
             problem = xasprintf("%s: librte_vhost cannot serve socket \"%s\"; "

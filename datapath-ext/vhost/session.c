@@ -29,6 +29,7 @@
 #include "vhost/message.h"
 #include "vhost/quiesce.h"
 #include "vhost/session.h"
+#include "vhost/socket.h"
 #include "vhost/vhost.h"
 #include "vhost/vhost-private.h"
 
@@ -232,11 +233,10 @@ session_set_up_ring(struct vhost_port *port, unsigned int i)
 
     state->problem = vring_create(&config, &ring);
     if (state->problem) {
-        VLOG_WARN_RL(&rl, "%s: ring %u of %u descriptors is not served: guest "
-                     "gave it a %s", port->name, i, config.size,
-                     state->problem);
+        VLOG_WARN_RL(&rl, "%s: cannot serve ring %u of %u descriptors: %s",
+                     port->name, i, config.size, state->problem);
         free(port->error);
-        port->error = xasprintf("ring %u of %u descriptors has a %s", i,
+        port->error = xasprintf("ring %u of %u descriptors: %s", i,
                                 config.size, state->problem);
         return;
     }
@@ -287,7 +287,8 @@ session_refresh(struct vhost_port *port)
         }
     }
     link = (port->running
-            && port->rings[0].enabled && port->rings[1].enabled);
+            && port->rings[0].enabled && !port->rings[0].problem
+            && port->rings[1].enabled && !port->rings[1].problem);
 
     atomic_read_relaxed(&port->n_qpairs, &old_n_qpairs);
     atomic_read_relaxed(&port->link, &old_link);
@@ -330,7 +331,7 @@ static void
 session_load_memory(struct vhost_port *port)
     OVS_REQUIRES(port->mutex)
 {
-    struct guest_region regions[VHOST_USER_MAX_REGIONS];
+    struct guest_region regions[GUEST_MEMORY_MAX_REGIONS];
     struct rte_vhost_memory *mem;
     unsigned int n;
 
@@ -346,8 +347,11 @@ session_load_memory(struct vhost_port *port)
         regions[i].gpa = r->guest_phys_addr;
         regions[i].size = r->size;
         regions[i].hva = (uint8_t *) (uintptr_t) r->host_user_addr;
+        regions[i].map = r->mmap_addr;
+        regions[i].map_size = r->mmap_size;
     }
     port->memory = guest_memory_create(regions, n);
+    guest_memory_guard(port->memory, port->name, &port->broken);
     free(mem);
 }
 
@@ -493,6 +497,7 @@ session_new_connection(int vid)
     }
     by_vid[vid] = port;
     ovs_mutex_unlock(&ports_mutex);
+    vhost_socket_limit(path);
 
     ovs_mutex_lock(&port->mutex);
     if (port->vid >= 0) {

@@ -95,7 +95,8 @@ int vhost_port_create(const struct vhost_port_params *, struct vhost_port **,
 
 /* Closes the socket and frees 'port'.  No thread may be using 'port': the
  * caller has removed it from all poll lists and port tables and waited for a
- * grace period. */
+ * grace period.  Waits for calls of 'changed' to end, so the caller must not
+ * hold a lock that these take. */
 void vhost_port_destroy(struct vhost_port *port);
 
 /* Largest frame in bytes (without FCS) that is sent to the guest; larger ones
@@ -132,7 +133,10 @@ int vhost_port_get_numa(const struct vhost_port *);     /* Node or -1. */
 /* Adds keys to 'status': mode, socket, state ("connecting", "listening",
  * "connected", "running", "broken: REASON"), features (hex), ring
  * ("split", "packed"), mergeable, indirect, event_idx, queues (pairs),
- * per-ring sizes, quiesce_max_us. */
+ * vring_N_size of each ring N, quiesce_max_us, and "refused" if something that
+ * the front end wanted was: a sentence.
+ *
+ * Must not be called between vhost_enter() and vhost_exit(). */
 void vhost_port_get_status(const struct vhost_port *, struct smap *status);
 
 /* Statistics.  Each reason is a whole sentence, for people. */

@@ -113,19 +113,24 @@ vring_start_packed(struct vhost_ring *ring, const struct vring_config *c)
 }
 
 /* Makes a ring after 'c' and stores it in '*ringp', or NULL in case of error.
- * Returns NULL or what is wrong with the ring, to be read after "ring with".
+ * Returns NULL or what is wrong with the ring, a literal.
  * The memory snapshot must outlive the ring.  In either case 'c->callfd' now
  * belongs to this function. */
 const char *
 vring_create(const struct vring_config *c, struct vhost_ring **ringp)
 {
     bool packed = c->features & (1ull << VIRTIO_F_RING_PACKED);
-    const char *problem = (!c->size || c->size > VRING_MAX_SIZE
-                           ? "size out of range"
-                           : packed ? check_packed(c) : check_split(c));
     struct vhost_ring *ring;
+    const char *problem;
 
     *ringp = NULL;
+    if (guest_memory_is_lost(c->memory)) {
+        problem = "memory that its owner has truncated";
+    } else if (!c->size || c->size > VRING_MAX_SIZE) {
+        problem = "size out of range";
+    } else {
+        problem = packed ? check_packed(c) : check_split(c);
+    }
     if (problem) {
         if (c->callfd >= 0) {
             close(c->callfd);
