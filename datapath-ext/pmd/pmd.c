@@ -33,8 +33,10 @@ VLOG_DEFINE_THIS_MODULE(accel_pmd);
 /* Entries in the flow cache of a polling thread. */
 #define FLOW_CACHE_ENTRIES (128 * 1024)
 
-/* Rounds of polling between two looks at what happens rarely. */
-#define ROUNDS_PER_QUIESCE 128
+/* Rounds of polling and packets, added up, between two looks at what happens
+ * rarely.  Others wait for us to quiesce, so this must not take long even where
+ * each packet is a system call. */
+#define WORK_PER_QUIESCE 1024
 
 /* An idle thread sleeps a microsecond longer each time that it finds nothing,
  * up to "pmd-maxsleep". */
@@ -197,7 +199,7 @@ poll_until_told(struct pmd *pmd)
 {
     uint64_t start = rte_get_tsc_cycles();
     uint32_t sleep_us = 0;
-    unsigned int round = 0;
+    unsigned int work = 0;
     bool exiting = false;
 
     while (!exiting || upcall_client_is_busy(pmd->client)) {
@@ -213,8 +215,9 @@ poll_until_told(struct pmd *pmd)
         pmd_count(pmd, n ? PMD_BUSY_CYCLES : PMD_IDLE_CYCLES, now - start);
         start = now;
 
-        if (++round >= ROUNDS_PER_QUIESCE || sleep_us > 1) {
-            round = 0;
+        work += n + 1;
+        if (work >= WORK_PER_QUIESCE || sleep_us) {
+            work = 0;
             coverage_try_clear();
             ovsrcu_quiesce();
             atomic_read_explicit(&pmd->exiting, &exiting,
@@ -249,11 +252,12 @@ pmd_start(struct pmd_env *env, unsigned int core_id, int numa_id,
           unsigned int slot)
 {
     struct pmd *pmd = create(env, core_id, numa_id, slot);
-    char name[16];
+    char name[32];
 
     pmd->client = upcall_client_create(env->upcall);
     pmd_set_poll_list(pmd, NULL, 0);
-    snprintf(name, sizeof name, "accel_pmd%u", core_id);
+    /* OVS appends a number; it calls its own the same. */
+    snprintf(name, sizeof name, "pmd-c%02u/id:", core_id);
     pmd->thread = ovs_thread_create(name, pmd_thread_main, pmd);
     VLOG_INFO("%s: polling thread on core %u of NUMA node %d started",
               env->dp_name, core_id, numa_id);
