@@ -28,7 +28,7 @@ import time
 from ovs_accel import program, verify
 from ovs_accel.proc import Failure, run, wait_until
 from ovs_accel.program import say
-from ovs_accel.switch import Switch, free_huge_pages
+from ovs_accel.switch import Switch, enough_huge_pages
 from ovs_accel.testpmd import Testpmd, virtio_user
 
 BRIDGE = "br0"
@@ -49,8 +49,6 @@ BURSTS = 16
 SATURATED = 0.95
 # A polling thread that had its CPU for less than this was disturbed.
 UNDISTURBED = 0.98
-# Huge pages below this are too few for a switch and its guests.
-ENOUGH_HUGE_PAGES = 4 << 30
 
 # Counters that only accel has: name in the results, name in pmd-stats-show.
 COUNTERS = {"main_road_packets": "main road packets",
@@ -283,22 +281,21 @@ def cpu_times(pid):
 def machine(huge):
     """Describes the machine and the software that were measured."""
     with open("/proc/cpuinfo") as f:
-        model = re.search(r"model name\s*:\s*(.*)", f.read())
+        cpuinfo = f.read()
+    model = re.search(r"model name\s*:\s*(.*)", cpuinfo)
     with open("/proc/meminfo") as f:
         memory = int(re.search(r"MemTotal:\s*(\d+)", f.read()).group(1))
-    version = run(["ovs-vswitchd", "--version"]).splitlines()
-    return {"cpu": model.group(1) if model else platform.processor(),
+    return {"cpu": model.group(1) if model else platform.machine(),
             "cpus": os.cpu_count(), "memory_mib": memory // 1024,
-            "hypervisor": os.path.exists("/sys/hypervisor")
-            or "hypervisor" in open("/proc/cpuinfo").read(),
+            "virtual": "hypervisor" in cpuinfo,
             "kernel": platform.release(), "huge_pages": huge,
-            "switch": version}
+            "switch": run(["ovs-vswitchd", "--version"]).splitlines()}
 
 
 class Bench:
     def __init__(self, options):
         self.options = options
-        self.huge = free_huge_pages() >= ENOUGH_HUGE_PAGES
+        self.huge = enough_huge_pages()
         self.sides = (BASELINE, options.datapath)
         self.names = [name for name in SCENARIOS
                       if name in (options.scenario or SCENARIOS)]
@@ -434,7 +431,7 @@ def print_table(sides, results):
 def print_machine(about, options):
     say("%s, %d CPUs%s, %d MiB, Linux %s, %s"
         % (about["cpu"], about["cpus"],
-           " (virtual)" if about["hypervisor"] else "", about["memory_mib"],
+           " (virtual)" if about["virtual"] else "", about["memory_mib"],
            about["kernel"],
            "huge pages" if about["huge_pages"] else "no huge pages"))
     say("; ".join(about["switch"]))

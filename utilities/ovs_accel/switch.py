@@ -31,15 +31,19 @@ NO_HUGE = {"dpdk_extra": "--no-huge --legacy-mem -m 512 --no-pci",
            "per_port_memory": "true"}
 
 
-def free_huge_pages():
-    """Returns the bytes of huge pages that are free on this machine."""
-    total = 0
+# Huge pages below this are too few for a switch and its guests.
+ENOUGH_HUGE_PAGES = 4 << 30
+
+
+def enough_huge_pages():
+    """Returns true if this machine has huge pages to spare."""
+    free = 0
     root = "/sys/kernel/mm/hugepages"
     for size in os.listdir(root) if os.path.isdir(root) else []:
         with open(os.path.join(root, size, "free_hugepages")) as f:
             kib = int(size[len("hugepages-"):-len("kB")])
-            total += int(f.read()) * kib * 1024
-    return total
+            free += int(f.read()) * kib * 1024
+    return free >= ENOUGH_HUGE_PAGES
 
 
 class Switch:
@@ -69,7 +73,7 @@ class Switch:
         settings = dict(other_config)
         if self.datapath == "netdev":
             settings.setdefault("dpdk_init", "true")
-            if not free_huge_pages():
+            if not enough_huge_pages():
                 settings = dict(NO_HUGE, **settings)
         self._start_db()
         self.vsctl("--no-wait", "init", *[
