@@ -275,6 +275,9 @@ execute_frame(struct pmd *pmd, struct port *in, struct vhost_frame *frame,
         return false;
     }
     fate = run_program(pmd, program, in, frame);
+    if (fate == PORT_DROP_ACTION) {
+        action_program_count_drops(program, 1);
+    }
     megaflow_count(flow, pmd->slot, 1, len, tcp_flags, pmd->now);
     port_count(fate < 0 ? &books->forwarded : &books->dropped[fate], 1);
     return true;
