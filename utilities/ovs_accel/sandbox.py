@@ -155,6 +155,7 @@ class Sandbox:
     def make_bridge(self):
         self.tool("ovs-vsctl", "add-br", BRIDGE, "--", "set", "bridge",
                   BRIDGE, "datapath_type=" + self.options.datapath)
+        self.switch.check_datapath()
         for name in NAMES:
             self.tool("ovs-vsctl", *self.switch.port_commands(
                 BRIDGE, name, self.sock(name)))

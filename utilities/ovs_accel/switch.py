@@ -124,6 +124,15 @@ class Switch:
     def add_bridge(self, name):
         self.vsctl("add-br", name, "--", "set", "bridge", name,
                    "datapath_type=" + self.datapath)
+        self.check_datapath()
+
+    def check_datapath(self):
+        """Fails unless ovs-vswitchd serves our datapath type.  A bridge must
+        have been added before."""
+        types = self.vsctl("get", "Open_vSwitch", ".", "datapath_types")
+        if self.datapath not in re.findall(r"[\w-]+", types):
+            raise Failure("the ovs-vswitchd in PATH does not serve datapath "
+                          "type %s, only %s" % (self.datapath, types.strip()))
 
     def port_commands(self, bridge, port, sock):
         """The words of ovs-vsctl that add a vhost-user port: we connect, the
