@@ -59,6 +59,7 @@ make_port(struct vhost_ring *ring, bool to_guest)
     atomic_init(&port->rx_policer, NULL);
     atomic_init(&port->tx_policer, NULL);
     atomic_init(&port->broken, NULL);
+    atomic_init(&port->broken_told, false);
     return port;
 }
 

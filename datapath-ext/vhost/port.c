@@ -19,6 +19,7 @@
 #include <inttypes.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_net.h>
+#include <rte_alarm.h>
 #include <rte_vhost.h>
 
 #include "openvswitch/vlog.h"
@@ -130,6 +131,7 @@ port_alloc(const struct vhost_port_params *params)
     atomic_init(&port->rx_policer, NULL);
     atomic_init(&port->tx_policer, NULL);
     atomic_init(&port->broken, NULL);
+    atomic_init(&port->broken_told, false);
     atomic_init(&port->link, false);
     atomic_init(&port->n_qpairs, 0);
     atomic_init(&port->numa, -1);
@@ -201,6 +203,28 @@ vhost_port_create(const struct vhost_port_params *params,
     return 0;
 }
 
+static void
+port_alarm(void *port_)
+{
+    struct vhost_port *port = port_;
+
+    port->ops->changed(port->aux);
+}
+
+/* To be called by threads of the data plane when they see that 'port' is
+ * broken: tells its owner, once, from another thread. */
+void
+vhost_port_tell_broken(struct vhost_port *port)
+{
+    bool told;
+
+    atomic_read_relaxed(&port->broken_told, &told);
+    if (!told && port->ops
+        && atomic_compare_exchange_strong(&port->broken_told, &told, true)) {
+        rte_eal_alarm_set(1, port_alarm, port);
+    }
+}
+
 void
 vhost_port_destroy(struct vhost_port *port)
 {
@@ -211,6 +235,7 @@ vhost_port_destroy(struct vhost_port *port)
 
         /* Waits for callbacks to end, and takes down what is there. */
         rte_vhost_driver_unregister(port->path);
+        rte_eal_alarm_cancel(port_alarm, port);
         vhost_session_unregister(port);
         port_free(port);
     }

@@ -317,6 +317,7 @@ session_stop(struct vhost_port *port)
     port->running = false;
     session_update(port);
     atomic_store_relaxed(&port->broken, NULL);
+    atomic_store_relaxed(&port->broken_told, false);
 }
 
 static void

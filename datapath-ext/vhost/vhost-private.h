@@ -65,6 +65,7 @@ struct vhost_port {
     ATOMIC(struct vhost_rx_policer *) rx_policer;
     ATOMIC(struct vhost_policer *) tx_policer;
     ATOMIC(const char *) broken; /* What stopped it (a literal), or NULL. */
+    atomic_bool broken_told;    /* Did 'ops->changed' hear of it? */
 
     /* Fixed. */
     char *name;
@@ -127,14 +128,20 @@ vhost_port_get_broken(const struct vhost_port *port)
     return reason;
 }
 
+void vhost_port_tell_broken(struct vhost_port *);
+
 /* Returns true if neither the user nor a broken guest has stopped 'port'. */
 static inline bool
-vhost_port_may_run(const struct vhost_port *port)
+vhost_port_may_run(struct vhost_port *port)
 {
     bool up;
 
-    atomic_read_relaxed(&CONST_CAST(struct vhost_port *, port)->up, &up);
-    return OVS_LIKELY(up && !vhost_port_get_broken(port));
+    atomic_read_relaxed(&port->up, &up);
+    if (OVS_UNLIKELY(vhost_port_get_broken(port) != NULL)) {
+        vhost_port_tell_broken(port);
+        return false;
+    }
+    return up;
 }
 
 /* Stops 'port' if 'ring', which the caller has just used, turned out to be

@@ -68,10 +68,11 @@ struct vhost_ring;
 
 /* Life of a port */
 
-/* Called from librte_vhost's threads, with no lock of this room held. */
+/* Called from DPDK's own threads, with no lock of this room held. */
 struct vhost_port_ops {
-    /* The link came up or went down, or the number of queue pairs that the
-     * guest enabled changed: see vhost_port_get_link(), _get_n_qpairs(). */
+    /* The link came up or went down, perhaps because the guest broke it, or
+     * the number of queue pairs that the guest enabled changed: see
+     * vhost_port_get_link(), vhost_port_get_n_qpairs(). */
     void (*changed)(void *aux);
 };
 
