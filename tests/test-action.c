@@ -36,36 +36,29 @@
 #include "openvswitch/ofpbuf.h"
 #include "ovstest.h"
 #include "random.h"
+#include "random-frame.h"
 #include "util.h"
 #include "vhost/vhost.h"
 
-/* Random frames. */
-
-#define MAX_FRAME 400
+/* Random frames: those of random-frame.h, many of them odd, and plain ones
+ * that a program which suits them has to take. */
 
 struct test_frame {
-    uint8_t bytes[MAX_FRAME];
+    uint8_t bytes[RANDOM_FRAME_MAX];
     size_t len;
-    unsigned int n_tags;
     ovs_be16 type;              /* Behind the tags. */
     uint8_t proto;              /* Of an IP packet. */
-    bool odd;                   /* Some program may find it unfit. */
+    bool plain;
+    unsigned int n_tags;        /* Of a plain frame. */
 };
 
-static bool
-one_in(uint32_t n)
-{
-    return !random_range(n);
-}
-
-/* Fills 'n' bytes with what is likely to make checksums zero. */
+/* Puts 'n' bytes of which zero checksums are likely to come. */
 static void
-put_random(struct test_frame *f, size_t n)
+put_bytes(struct test_frame *f, size_t n)
 {
     int style = random_range(4);
 
-    ovs_assert(f->len + n <= MAX_FRAME);
-    for (size_t i = 0; i < n; i++) {
+    while (n--) {
         f->bytes[f->len++] = (style == 0 ? 0 : style == 1 ? 0xff
                               : random_uint8());
     }
@@ -87,121 +80,89 @@ put_ethernet(struct test_frame *f)
     };
     uint16_t type = types[random_range(ARRAY_SIZE(types))];
 
-    put_random(f, 2 * ETH_ADDR_LEN);
-    f->n_tags = one_in(2) ? 0 : random_range(4);
+    put_bytes(f, 2 * ETH_ADDR_LEN);
+    f->n_tags = random_one_in(2) ? 0 : random_range(4);
     for (unsigned int i = 0; i < f->n_tags; i++) {
-        put_be16(f, one_in(2) ? ETH_TYPE_VLAN_8021Q : ETH_TYPE_VLAN_8021AD);
-        put_random(f, 2);
+        put_be16(f, random_one_in(2) ? ETH_TYPE_VLAN_8021Q
+                 : ETH_TYPE_VLAN_8021AD);
+        put_bytes(f, 2);
     }
     put_be16(f, type);
     f->type = htons(type);
 }
 
-/* Puts a TCP, UDP or other header and returns its size. */
-static size_t
+/* Puts 40 bytes, enough for any header of protocol 'proto', and chooses it. */
+static void
 put_l4(struct test_frame *f)
 {
-    size_t start = f->len;
+    static const uint8_t protos[] = { IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMP,
+                                      IPPROTO_ICMPV6, IPPROTO_SCTP };
+    uint8_t *l4 = &f->bytes[f->len];
 
-    put_random(f, 40);
+    f->proto = protos[random_range(ARRAY_SIZE(protos))];
+    put_bytes(f, 40);
     if (f->proto == IPPROTO_TCP) {
-        unsigned int words = 5 + random_range(6);
-
-        if (one_in(20)) {
-            words = random_range(16);
-            f->odd = true;
-        }
-        f->bytes[start + 12] = words << 4;
-        return 40;
-    } else if (f->proto == IPPROTO_UDP && one_in(3)) {
-        memset(&f->bytes[start + 6], 0, 2);
+        l4[12] = (5 + random_range(6)) << 4;
+    } else if (f->proto == IPPROTO_UDP && random_one_in(3)) {
+        l4[6] = l4[7] = 0;      /* No checksum. */
     }
-    return 40;
 }
 
 static void
 put_ipv4(struct test_frame *f)
 {
-    static const uint8_t protos[] = { IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMP,
-                                      IPPROTO_ICMPV6, IPPROTO_SCTP };
-    size_t words = one_in(4) ? 5 + random_range(11) : 5;
-    size_t start = f->len;
-    uint8_t *ip = &f->bytes[start];
-    size_t len;
+    size_t words = random_one_in(4) ? 5 + random_range(11) : 5;
+    uint8_t *ip = &f->bytes[f->len];
 
-    f->proto = protos[random_range(ARRAY_SIZE(protos))];
-    put_random(f, words * 4);
-    len = f->len - start + put_l4(f);
-
-    if (one_in(20)) {
-        words = random_range(16);
-        f->odd = true;
-    }
-    if (one_in(20)) {
-        len = random_range(120);
-        f->odd = true;
-    }
+    put_bytes(f, words * 4);
+    put_l4(f);
     ip[0] = 0x40 | words;
-    ip[2] = len >> 8;
-    ip[3] = len;
+    ip[2] = 0;
+    ip[3] = words * 4 + 40;
     ip[6] = ip[7] = 0;
-    if (one_in(20)) {
-        ip[6] = random_uint8();
-        ip[7] = random_uint8();
-    }
     ip[9] = f->proto;
 }
 
 static void
 put_ipv6(struct test_frame *f)
 {
-    static const uint8_t protos[] = { IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMPV6,
-                                      IPPROTO_SCTP, 59 };
-    size_t start = f->len;
-    uint8_t *ip = &f->bytes[start];
-    size_t len;
+    uint8_t *ip = &f->bytes[f->len];
 
-    f->proto = protos[random_range(ARRAY_SIZE(protos))];
-    put_random(f, 40);
-    len = put_l4(f);
-
-    if (one_in(20)) {
-        len = random_range(120);
-        f->odd = true;
-    }
-    ip[4] = len >> 8;
-    ip[5] = len;
+    put_bytes(f, 40);
+    put_l4(f);
+    ip[4] = 0;
+    ip[5] = 40;
     ip[6] = f->proto;
-    if (one_in(20)) {
-        static const uint8_t headers[] = {
-            IPPROTO_HOPOPTS, IPPROTO_ROUTING, IPPROTO_FRAGMENT, IPPROTO_AH,
-            IPPROTO_DSTOPTS,
-        };
-
-        ip[6] = headers[random_range(ARRAY_SIZE(headers))];
-        ip[40] = f->proto;
-        ip[41] = random_range(3);
-        ip[42] = 0;
-        ip[43] = random_range(2);   /* First fragment, or segments left. */
-        f->odd = true;
-    }
 }
 
 static void
-random_frame(struct test_frame *f)
+plain_frame(struct test_frame *f)
 {
-    memset(f, 0, sizeof *f);
     put_ethernet(f);
     if (f->type == htons(ETH_TYPE_IP)) {
         put_ipv4(f);
     } else if (f->type == htons(ETH_TYPE_IPV6)) {
         put_ipv6(f);
     }
-    put_random(f, one_in(2) ? 0 : random_range(MAX_FRAME - f->len));
-    if (one_in(20)) {
-        f->len = ETH_HEADER_LEN + random_range(f->len - ETH_HEADER_LEN + 1);
-        f->odd = true;
+    put_bytes(f, random_one_in(2) ? 0 : random_range(200));
+    f->plain = true;
+}
+
+static void
+odd_frame(struct test_frame *f)
+{
+    struct dp_packet packet;
+    struct flow flow;
+
+    /* vhost_peek() drops shorter ones. */
+    while (f->len < ETH_HEADER_LEN) {
+        f->len = random_frame(f->bytes);
     }
+    dp_packet_use_const(&packet, f->bytes, f->len);
+    pkt_metadata_init(&packet.md, u32_to_odp(1));
+    flow_extract(&packet, &flow);
+    f->type = flow.dl_type;
+    f->proto = flow.nw_proto;
 }
 
 /* Makes of 'f' what vhost_peek() would: a snapshot and a tail, in pieces. */
@@ -234,15 +195,15 @@ peek_frame(struct test_frame *f, struct vhost_frame *frame,
 static void
 put_set(struct ofpbuf *actions, enum ovs_key_attr type, size_t size)
 {
-    bool masked = !one_in(3);
+    bool masked = !random_one_in(3);
     size_t ofs = nl_msg_start_nested(actions,
                                      masked ? OVS_ACTION_ATTR_SET_MASKED
                                      : OVS_ACTION_ATTR_SET);
     uint8_t *key = nl_msg_put_unspec_uninit(actions, type,
                                             masked ? 2 * size : size);
 
-    memset(key, one_in(2) ? 0 : 0xff, size);
-    if (one_in(2)) {
+    memset(key, random_one_in(2) ? 0 : 0xff, size);
+    if (random_one_in(2)) {
         random_bytes(key, size);
     }
     if (type == OVS_KEY_ATTR_IPV6) {
@@ -254,7 +215,8 @@ put_set(struct ofpbuf *actions, enum ovs_key_attr type, size_t size)
         uint8_t *mask = key + size;
 
         for (size_t i = 0; i < size; i++) {
-            mask[i] = one_in(3) ? 0 : one_in(2) ? 0xff : random_uint8();
+            mask[i] = (random_one_in(3) ? 0 : random_one_in(2) ? 0xff
+                       : random_uint8());
             key[i] &= mask[i];
         }
     }
@@ -270,7 +232,7 @@ put_random_set(struct ofpbuf *actions, ovs_be16 type, uint8_t proto)
     bool ipv6 = type == htons(ETH_TYPE_IPV6);
     int group = random_range(5);
 
-    if (!one_in(50)) {
+    if (!random_one_in(50)) {
         /* Choose one that suits. */
         if (!ipv4 && !ipv6) {
             group = 0;
@@ -321,7 +283,7 @@ random_actions(struct ofpbuf *actions, const struct test_frame *f)
                                 u32_to_odp(random_range(5)));
             break;
         case 1:
-            vlan.vlan_tpid = htons(one_in(2) ? ETH_TYPE_VLAN_8021Q
+            vlan.vlan_tpid = htons(random_one_in(2) ? ETH_TYPE_VLAN_8021Q
                                    : ETH_TYPE_VLAN_8021AD);
             vlan.vlan_tci = htons(random_uint16());
             nl_msg_put_unspec(actions, OVS_ACTION_ATTR_PUSH_VLAN, &vlan,
@@ -337,7 +299,7 @@ random_actions(struct ofpbuf *actions, const struct test_frame *f)
             break;
         }
     }
-    if (one_in(2)) {
+    if (random_one_in(2)) {
         nl_msg_put_odp_port(actions, OVS_ACTION_ATTR_OUTPUT, u32_to_odp(9));
     }
     return suits;
@@ -443,12 +405,16 @@ compare_one(struct ofpbuf *actions, struct ofpbuf *ours, struct ofpbuf *theirs)
 {
     struct action_program *p;
     struct vhost_frame frame;
-    struct test_frame f;
+    struct test_frame f = { .len = 0 };
     struct iovec iov[2];
     const char *why;
     bool suits, fits;
 
-    random_frame(&f);
+    if (random_one_in(2)) {
+        plain_frame(&f);
+    } else {
+        odd_frame(&f);
+    }
     suits = random_actions(actions, &f);
     peek_frame(&f, &frame, iov);
     ovs_assert(!action_program_compile(actions->data, actions->size, &p,
@@ -469,7 +435,7 @@ compare_one(struct ofpbuf *actions, struct ofpbuf *ours, struct ofpbuf *theirs)
             ovs_hex_dump(stdout, theirs->data, theirs->size, 0, false);
             ovs_fatal(0, "outputs differ");
         }
-    } else if (p->direct && suits && !f.odd && f.n_tags <= flow_vlan_limit
+    } else if (p->direct && suits && f.plain && f.n_tags <= flow_vlan_limit
                && p->n_pops <= f.n_tags) {
         print_case(&f, actions);
         ovs_fatal(0, "plain frame does not fit");
