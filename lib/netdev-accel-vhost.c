@@ -117,8 +117,8 @@ accel_vhost_construct(struct netdev *netdev)
 
 /* Has bridge.c refresh what the database says about 'dev'.  Besides OVS's
  * main thread, threads call this that may be preempted between the two steps
- * of netdev_change_seq_changed(), which wakes the main thread and then gives it
- * something to find: wake it again. */
+ * of netdev_change_seq_changed(), which wakes the main thread and then gives
+ * it something to find: wake it again. */
 static void
 accel_vhost_announce_change(struct netdev_accel_vhost *dev)
 {
