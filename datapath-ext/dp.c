@@ -267,6 +267,21 @@ usable_cores(struct dp *dp)
     return ovs_numa_dump_n_cores_per_numa(1);
 }
 
+static void
+stop_idle_threads(struct dp *dp, const struct pmd_rxq_place *places, size_t n)
+{
+    size_t n_kept = 0;
+
+    for (size_t i = 0; i < dp->n_pmds; i++) {
+        if (rxqs_of(dp->pmds[i], places, n, NULL)) {
+            dp->pmds[n_kept++] = dp->pmds[i];
+        } else {
+            pmd_stop(dp->pmds[i]);
+        }
+    }
+    dp->n_pmds = n_kept;
+}
+
 /* Places all queues on threads, starts those that are needed and stops those
  * that are not. */
 static void
@@ -285,14 +300,7 @@ place_queues(struct dp *dp)
     }
     stop_moving_ports(dp, places, n);
     set_poll_lists(dp, places, n);
-    for (size_t i = 0; i < dp->n_pmds; ) {
-        if (!rxqs_of(dp->pmds[i], places, n, NULL)) {
-            pmd_stop(dp->pmds[i]);
-            dp->pmds[i] = dp->pmds[--dp->n_pmds];
-        } else {
-            i++;
-        }
-    }
+    stop_idle_threads(dp, places, n);
     free(dp->places);
     dp->places = places;
     dp->n_places = n;
