@@ -75,6 +75,7 @@ dp_create(const char *name, struct vhost_port *(*vhost)(const struct netdev *))
     dp->name = xstrdup(name);
     dp->vhost = vhost;
     dp->port_seq = seq_create();
+    ovs_mutex_init(&dp->pmds_mutex);
     port_table_init(&dp->ports);
     dp->flows = megaflow_table_create();
     dp->upcall = upcall_create(name, dp->flows);
@@ -103,6 +104,7 @@ dp_destroy(struct dp *dp)
     megaflow_table_destroy(dp->flows);
     port_table_destroy(&dp->ports);
     seq_destroy(dp->port_seq);
+    ovs_mutex_destroy(&dp->pmds_mutex);
     free(dp->pmds);
     free(dp->places);
     free(dp->cpu_mask);
@@ -149,8 +151,10 @@ get_pmd(struct dp *dp, unsigned int core_id, int numa_id)
 
         megaflow_table_set_slots(dp->flows, MAX(slot, dp->n_pmds + 1));
         pmd = pmd_start(&dp->env, core_id, numa_id, slot);
+        ovs_mutex_lock(&dp->pmds_mutex);
         dp->pmds = xrealloc(dp->pmds, (dp->n_pmds + 1) * sizeof *dp->pmds);
         dp->pmds[dp->n_pmds++] = pmd;
+        ovs_mutex_unlock(&dp->pmds_mutex);
     }
     return pmd;
 }
@@ -270,16 +274,26 @@ usable_cores(struct dp *dp)
 static void
 stop_idle_threads(struct dp *dp, const struct pmd_rxq_place *places, size_t n)
 {
-    size_t n_kept = 0;
+    struct pmd **idle = xcalloc(dp->n_pmds, sizeof *idle);
+    size_t n_idle = 0, n_kept = 0;
 
+    ovs_mutex_lock(&dp->pmds_mutex);
     for (size_t i = 0; i < dp->n_pmds; i++) {
-        if (rxqs_of(dp->pmds[i], places, n, NULL)) {
-            dp->pmds[n_kept++] = dp->pmds[i];
+        struct pmd *pmd = dp->pmds[i];
+
+        if (rxqs_of(pmd, places, n, NULL)) {
+            dp->pmds[n_kept++] = pmd;
         } else {
-            pmd_stop(dp->pmds[i]);
+            idle[n_idle++] = pmd;
         }
     }
     dp->n_pmds = n_kept;
+    ovs_mutex_unlock(&dp->pmds_mutex);
+
+    for (size_t i = 0; i < n_idle; i++) {
+        pmd_stop(idle[i]);
+    }
+    free(idle);
 }
 
 /* Places all queues on threads, starts those that are needed and stops those
@@ -475,6 +489,22 @@ dp_wait(struct dp *dp)
             netdev_rxq_wait(port->rxqs[i]);
         }
     }
+}
+
+void
+dp_get_counters(struct dp *dp, uint64_t totals[PMD_N_COUNTERS])
+{
+    pmd_get_counters(dp->shared, totals);
+    ovs_mutex_lock(&dp->pmds_mutex);
+    for (size_t i = 0; i < dp->n_pmds; i++) {
+        uint64_t counters[PMD_N_COUNTERS];
+
+        pmd_get_counters(dp->pmds[i], counters);
+        for (int j = 0; j < PMD_N_COUNTERS; j++) {
+            totals[j] += counters[j];
+        }
+    }
+    ovs_mutex_unlock(&dp->pmds_mutex);
 }
 
 void

@@ -31,6 +31,7 @@
 
 #include "dpif.h"
 #include "flow/megaflow.h"
+#include "ovs-thread.h"
 #include "pmd/pmd.h"
 #include "port/port.h"
 #include "upcall/upcall.h"
@@ -47,6 +48,8 @@ struct dp {
     struct pmd *shared;         /* The main thread's context. */
     struct vhost_port *(*vhost)(const struct netdev *);
 
+    struct ovs_mutex pmds_mutex;    /* Held to change the two below, and to
+                                     * read them on other threads. */
     struct pmd **pmds;          /* Polling threads. */
     size_t n_pmds;
     struct pmd_rxq_place *places;   /* Who polls what; see placement.h. */
@@ -78,6 +81,10 @@ int dp_port_set_affinity(struct dp *, odp_port_t, const char *affinity);
 
 /* "pmd-cpu-mask" (hex, or NULL) and "pmd-maxsleep" (microseconds). */
 void dp_set_config(struct dp *, const char *cpu_mask, uint32_t max_sleep_us);
+
+/* Sums up the counters of all threads.  Any thread may call this: ofproto's
+ * upcall and revalidator threads do. */
+void dp_get_counters(struct dp *, uint64_t totals[PMD_N_COUNTERS]);
 
 /* Who polls what, for people. */
 void dp_format_placement(const struct dp *, struct ds *);

@@ -193,18 +193,16 @@ dpif_accel_wait(struct dpif *dpif)
 static int
 dpif_accel_get_stats(const struct dpif *dpif, struct dpif_dp_stats *stats)
 {
-    const struct dp *dp = dpif_accel_dp(dpif);
+    struct dp *dp = dpif_accel_dp(dpif);
     uint64_t c[PMD_N_COUNTERS];
 
+    dp_get_counters(dp, c);
     memset(stats, 0, sizeof *stats);
-    for (size_t i = 0; i <= dp->n_pmds; i++) {
-        pmd_get_counters(i < dp->n_pmds ? dp->pmds[i] : dp->shared, c);
-        stats->n_hit += c[PMD_CACHE_HIT] + c[PMD_MEGAFLOW_HIT];
-        stats->n_missed += c[PMD_MISS];
-        stats->n_lost += c[PMD_LOST];
-        stats->n_cache_hit += c[PMD_CACHE_HIT];
-        stats->n_mask_hit += c[PMD_SUBTABLES];
-    }
+    stats->n_hit = c[PMD_CACHE_HIT] + c[PMD_MEGAFLOW_HIT];
+    stats->n_missed = c[PMD_MISS];
+    stats->n_lost = c[PMD_LOST];
+    stats->n_cache_hit = c[PMD_CACHE_HIT];
+    stats->n_mask_hit = c[PMD_SUBTABLES];
     stats->n_flows = megaflow_table_count(dp->flows);
     stats->n_masks = megaflow_table_n_masks(dp->flows);
     return 0;
