@@ -92,8 +92,8 @@ struct pmd {
     pthread_t thread;
     atomic_bool exiting;
 
-    /* The shared context: held while it is used.  Recursive, because upcalls
-     * can execute packets. */
+    /* The shared context: held while it is used, but not while ofproto is
+     * asked about a packet. */
     struct ovs_mutex mutex;
 };
 

@@ -64,7 +64,7 @@ create(struct pmd_env *env, unsigned int core_id, int numa_id,
     pmd->core_id = core_id;
     pmd->numa_id = numa_id;
     pmd->slot = slot;
-    ovs_mutex_init_recursive(&pmd->mutex);
+    ovs_mutex_init(&pmd->mutex);
     atomic_init(&pmd->exiting, false);
     return pmd;
 }

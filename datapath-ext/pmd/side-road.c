@@ -199,6 +199,39 @@ run_answer(struct pmd *pmd, struct dp_packet *packet,
     }
 }
 
+/* Asking ofproto inline */
+
+/* What the shared context was about. */
+struct inline_asker {
+    struct pmd_fate *fate;
+    unsigned int depth;
+};
+
+/* Lets other threads, and packets that ofproto's callback executes, use the
+ * shared context while ofproto is asked.  The callback takes locks that other
+ * threads hold while they execute packets, such as that of STP, so
+ * 'pmd->mutex' must not be held. */
+static void
+inline_ask_begin(struct pmd *pmd, struct inline_asker *asker)
+    OVS_NO_THREAD_SAFETY_ANALYSIS
+{
+    asker->fate = pmd->fate;
+    asker->depth = pmd->depth;
+    side_road_flush(pmd);
+    pmd->fate = NULL;
+    pmd->depth = 0;
+    ovs_mutex_unlock(&pmd->mutex);
+}
+
+static void
+inline_ask_end(struct pmd *pmd, const struct inline_asker *asker)
+    OVS_NO_THREAD_SAFETY_ANALYSIS
+{
+    ovs_mutex_lock(&pmd->mutex);
+    pmd->fate = asker->fate;
+    pmd->depth = asker->depth;
+}
+
 static void
 execute_userspace(struct pmd *pmd, struct dp_packet *packet,
                   const struct nlattr *userdata)
@@ -207,11 +240,14 @@ execute_userspace(struct pmd *pmd, struct dp_packet *packet,
 
     if (!pmd->client) {
         enum upcall_verdict verdict;
+        struct inline_asker asker;
         struct ofpbuf actions;
 
         ofpbuf_init(&actions, 0);
+        inline_ask_begin(pmd, &asker);
         verdict = upcall_ask_action(pmd->env->upcall, packet, userdata,
                                     &actions, &reason);
+        inline_ask_end(pmd, &asker);
         pmd->fate->consumed = verdict == UPCALL_RUN;
         run_answer(pmd, packet, verdict, &actions, reason);
         ofpbuf_uninit(&actions);
@@ -294,11 +330,14 @@ miss_inline(struct pmd *pmd, struct dp_packet *packet,
 {
     enum port_drop reason = PORT_DROP_UPCALL_ERROR;
     enum upcall_verdict verdict;
+    struct inline_asker asker;
     struct ofpbuf actions;
 
     ofpbuf_init(&actions, 0);
+    inline_ask_begin(pmd, &asker);
     verdict = upcall_ask_miss(pmd->env->upcall, packet, key, &actions,
                               &reason);
+    inline_ask_end(pmd, &asker);
     count_verdict(pmd, verdict);
     run_answer(pmd, packet, verdict, &actions, reason);
     ofpbuf_uninit(&actions);
