@@ -248,7 +248,7 @@ execute_userspace(struct pmd *pmd, struct dp_packet *packet,
         verdict = upcall_ask_action(pmd->env->upcall, packet, userdata,
                                     &actions, &reason);
         inline_ask_end(pmd, &asker);
-        pmd->fate->consumed = verdict == UPCALL_RUN;
+        pmd->fate->consumed |= verdict == UPCALL_RUN;
         run_answer(pmd, packet, verdict, &actions, reason);
         ofpbuf_uninit(&actions);
     } else if (upcall_client_action(pmd->client, packet,
@@ -441,7 +441,9 @@ side_road_answers(struct pmd *pmd)
         if (!n++) {
             pmd->now = time_msec();
         }
-        count_verdict(pmd, answer.verdict);
+        if (answer.miss) {
+            count_verdict(pmd, answer.verdict);
+        }
         fate_begin(pmd, &fate, answer.port);
         run_answer(pmd, answer.packet, answer.verdict, answer.actions,
                    answer.reason);

@@ -160,5 +160,9 @@ upcall_ask_action(struct upcall *u, struct dp_packet *packet,
                   userdata, actions, NULL, NULL, u->cb_aux);
     ask_end(u);
     *reason = PORT_DROP_UPCALL_ERROR;
-    return !error || error == ENOSPC ? UPCALL_RUN : UPCALL_DROP;
+
+    /* EAGAIN: ofproto has taken what it wanted of the packet, for a controller
+     * or a collector, and has no actions for it. */
+    return (!error || error == ENOSPC || error == EAGAIN
+            ? UPCALL_RUN : UPCALL_DROP);
 }

@@ -316,6 +316,7 @@ upcall_client_next(struct upcall_client *client, struct upcall_answer *answer)
             ovs_list_pop_front(&client->ready), struct waiting_packet, node);
 
         answer->verdict = UPCALL_FOUND;
+        answer->miss = true;
         answer->actions = NULL;
         land(answer, wp->packet, wp->port);
         free(wp);
@@ -336,6 +337,7 @@ upcall_client_next(struct upcall_client *client, struct upcall_answer *answer)
     client->answered = item;
     answer->verdict = item->verdict;
     answer->reason = item->reason;
+    answer->miss = item->pending != NULL;
     answer->actions = &item->actions;
     land(answer, item->packet, item->port);
     if (item->pending) {

@@ -136,6 +136,7 @@ bool upcall_client_holds(const struct upcall_client *,
 struct upcall_answer {
     enum upcall_verdict verdict;
     enum port_drop reason;
+    bool miss;                          /* Else a userspace action. */
     struct dp_packet *packet;           /* The caller's now. */
     struct port *port;                  /* As given to upcall_client_miss(); a
                                          * reference to release. */
