@@ -126,7 +126,7 @@ put_frames(struct pmd *pmd, struct main_output *output)
     unsigned int n_sent = 0;
     struct vhost_tx tx;
 
-    vhost_tx_begin(output->port->vhost, pmd->slot - 1, &tx);
+    vhost_tx_begin(output->port->vhost, pmd_txq(pmd, output->port), &tx);
     for (unsigned int i = 0; i < output->n; i++) {
         n_sent += vhost_tx_put(&tx, output->frames[i]) < 0;
     }

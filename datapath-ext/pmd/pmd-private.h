@@ -103,6 +103,15 @@ pmd_count(struct pmd *pmd, enum pmd_counter counter, uint64_t n)
     port_count(&pmd->counters[counter], n);
 }
 
+/* The tx queue of 'port' that 'pmd' sends to.  Both roads use the same one, so
+ * that in a guest with several queues no packet overtakes another that went to
+ * a queue of its own. */
+static inline unsigned int
+pmd_txq(const struct pmd *pmd, const struct port *port)
+{
+    return pmd->slot % port->n_txq;
+}
+
 /* main-road.c */
 
 /* Takes a burst from rx queue 'qid' of vhost port 'in' to its outputs.

@@ -85,10 +85,10 @@ send_output(struct pmd *pmd, struct side_output *output)
     struct port *port = output->port;
     struct port_books *books = port_books(port, pmd->slot);
     size_t n = dp_packet_batch_size(&output->batch);
-    unsigned int qid = pmd->slot % port->n_txq;
     int error;
 
-    error = netdev_send(port->netdev, qid, &output->batch, port->shared_txqs);
+    error = netdev_send(port->netdev, pmd_txq(pmd, port), &output->batch,
+                        port->shared_txqs);
     port_count(&books->tx_tried, n);
     port_count(error ? &books->tx_dropped : &books->tx_sent, n);
     dp_packet_batch_init(&output->batch);
