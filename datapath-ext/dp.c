@@ -64,7 +64,7 @@ find_port(const struct dp *dp, bool (*test)(const struct port *))
 static unsigned int
 wanted_txqs(void)
 {
-    return MIN(PORT_MAX_SLOTS, ovs_numa_get_n_cores() + 1);
+    return MIN(PORT_MAX_SLOTS - 1, ovs_numa_get_n_cores()) + 1;
 }
 
 struct dp *
@@ -346,13 +346,15 @@ withdraw_port(struct dp *dp, struct port *port)
     ovsrcu_synchronize();
 }
 
-/* Applies what netdevs ask for, such as another number of queues. */
+/* Applies what netdevs ask for, such as another number of queues.  What they
+ * ask for meanwhile may have to wait: guests do not keep us here. */
 static void
 reconfigure(struct dp *dp)
 {
+    size_t n = cmap_count(&dp->ports.ports);
     struct port *port;
 
-    while ((port = find_port(dp, wants_reconfiguration))) {
+    while (n-- && (port = find_port(dp, wants_reconfiguration))) {
         withdraw_port(dp, port);
         if (port_configure(port, wanted_txqs(), dp->vhost)) {
             seq_change(dp->port_seq);
