@@ -146,7 +146,9 @@ pmd_set_poll_list(struct pmd *pmd, const struct pmd_rxq *rxqs, size_t n)
     struct pmd_poll_list *list = xmalloc(sizeof *list + n * sizeof *rxqs);
 
     list->n = n;
-    memcpy(list->rxqs, rxqs, n * sizeof *rxqs);
+    for (size_t i = 0; i < n; i++) {
+        list->rxqs[i] = rxqs[i];
+    }
     ovsrcu_set(&pmd->poll_list, list);
     if (old) {
         ovsrcu_postpone(free, old);

@@ -98,7 +98,11 @@ void
 side_road_flush(struct pmd *pmd)
 {
     for (unsigned int i = 0; i < pmd->n_side_outputs; i++) {
-        send_output(pmd, &pmd->side_outputs[i]);
+        struct side_output *output = &pmd->side_outputs[i];
+
+        if (!dp_packet_batch_is_empty(&output->batch)) {
+            send_output(pmd, output);
+        }
     }
     pmd->n_side_outputs = 0;
 }

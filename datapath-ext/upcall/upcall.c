@@ -64,6 +64,7 @@ upcall_destroy(struct upcall *u)
     xpthread_cond_destroy(&u->work);
     xpthread_cond_destroy(&u->idle);
     ovs_mutex_destroy(&u->mutex);
+    free(u->threads);
     free(u->dp_name);
     free(u);
 }
