@@ -213,9 +213,21 @@ port_moves(const struct dp *dp, const struct port *port,
     return false;
 }
 
-/* Stops polling the ports of which 'places' moves a queue to another thread,
- * and waits until all that was received from them has been sent on: so no
- * packet overtakes another on the way.  All other ports are polled on. */
+/* Waits until all that was received from 'port', which nobody polls any more,
+ * has been sent on: so no packet overtakes another on the way when another
+ * thread polls the port next. */
+static void
+await_answers(const struct port *port)
+{
+    while (port_is_awaited(port)) {
+        ovsrcu_synchronize();
+    }
+    /* What came back last is sent before the thread quiesces. */
+    ovsrcu_synchronize();
+}
+
+/* Stops polling the ports of which 'places' moves a queue to another thread.
+ * All other ports are polled on. */
 static void
 stop_moving_ports(struct dp *dp, const struct pmd_rxq_place *places, size_t n)
 {
@@ -231,15 +243,10 @@ stop_moving_ports(struct dp *dp, const struct pmd_rxq_place *places, size_t n)
         set_poll_lists(dp, staying, n_staying);
         ovsrcu_synchronize();
         for (size_t i = 0; i < n; i++) {
-            struct port *port = places[i].port;
-
-            while (port_moves(dp, port, places, n)
-                   && atomic_count_get(&port->n_in_flight)) {
-                ovsrcu_synchronize();
+            if (port_moves(dp, places[i].port, places, n)) {
+                await_answers(places[i].port);
             }
         }
-        /* What came back last is sent before the thread quiesces. */
-        ovsrcu_synchronize();
     }
     free(staying);
 }
@@ -356,6 +363,7 @@ reconfigure(struct dp *dp)
 
     while (n-- && (port = find_port(dp, wants_reconfiguration))) {
         withdraw_port(dp, port);
+        await_answers(port);
         if (port_configure(port, wanted_txqs(), dp->vhost)) {
             seq_change(dp->port_seq);
             port_close(port);

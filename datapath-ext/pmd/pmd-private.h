@@ -25,7 +25,8 @@
 
 /* What became of the received packet that is being processed. */
 struct pmd_fate {
-    struct port *port;          /* Whose books tell it; NULL: nobody's. */
+    struct port *port;          /* Where it was received, or NULL. */
+    bool told;                  /* It is in the books of 'port' already. */
     bool tried;                 /* Some output was tried. */
     bool consumed;              /* Userspace took a copy. */
     bool in_flight;             /* Waits for an upcall thread, which settles

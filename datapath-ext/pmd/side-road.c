@@ -50,6 +50,7 @@ static void
 fate_begin(struct pmd *pmd, struct pmd_fate *fate, struct port *port)
 {
     fate->port = port;
+    fate->told = !port;
     fate->tried = fate->consumed = fate->in_flight = false;
     fate->reason = PORT_DROP_ACTION;
     pmd->fate = fate;
@@ -61,7 +62,7 @@ static void
 fate_end(struct pmd *pmd, const struct pmd_fate *fate, struct pmd_fate *outer)
 {
     pmd->fate = outer;
-    if (fate->port && !fate->in_flight) {
+    if (!fate->told && !fate->in_flight) {
         struct port_books *books = port_books(fate->port, pmd->slot);
 
         port_count(fate->tried ? &books->forwarded
@@ -236,10 +237,25 @@ inline_ask_end(struct pmd *pmd, const struct inline_asker *asker)
     pmd->depth = asker->depth;
 }
 
+/* Asking through the upcall threads */
+
+/* What is to be known again of the packet that is being processed when it
+ * comes back from the upcall threads. */
+static struct upcall_origin
+origin(const struct pmd *pmd, bool open)
+{
+    return (struct upcall_origin) {
+        .port = pmd->fate->port,
+        .open = open,
+        .depth = pmd->depth,
+    };
+}
+
 static void
 execute_userspace(struct pmd *pmd, struct dp_packet *packet,
                   const struct nlattr *userdata)
 {
+    struct upcall_origin from = origin(pmd, false);
     enum port_drop reason;
 
     if (!pmd->client) {
@@ -255,8 +271,7 @@ execute_userspace(struct pmd *pmd, struct dp_packet *packet,
         pmd->fate->consumed |= verdict == UPCALL_RUN;
         run_answer(pmd, packet, verdict, &actions, reason);
         ofpbuf_uninit(&actions);
-    } else if (upcall_client_action(pmd->client, packet,
-                                    packet->md.in_port.odp_port, userdata,
+    } else if (upcall_client_action(pmd->client, packet, userdata, &from,
                                     &reason)) {
         pmd->fate->consumed = true;
     } else {
@@ -354,11 +369,11 @@ miss_queued(struct pmd *pmd, struct dp_packet *packet,
             const struct flow_key *key)
 {
     struct pmd_fate *fate = pmd->fate;
-    bool open = fate->port && !fate->in_flight && !fate->tried;
+    bool open = !fate->told && !fate->in_flight && !fate->tried;
+    struct upcall_origin from = origin(pmd, open);
     enum port_drop reason;
 
-    if (upcall_client_miss(pmd->client, packet, key, open ? fate->port : NULL,
-                           &reason)) {
+    if (upcall_client_miss(pmd->client, packet, key, &from, &reason)) {
         fate->in_flight |= open;
     } else {
         pmd_count(pmd, PMD_LOST, 1);
@@ -433,6 +448,23 @@ side_road_miss(struct pmd *pmd, struct dp_packet *packet,
     fate_end(pmd, &fate, outer);
 }
 
+static void
+forward_answer(struct pmd *pmd, const struct upcall_answer *answer)
+{
+    struct pmd_fate fate, *outer = pmd->fate;
+
+    if (answer->miss) {
+        count_verdict(pmd, answer->verdict);
+    }
+    fate_begin(pmd, &fate, answer->origin.port);
+    fate.told |= !answer->origin.open;
+    pmd->depth = answer->origin.depth;
+    run_answer(pmd, answer->packet, answer->verdict, answer->actions,
+               answer->reason);
+    pmd->depth = 0;
+    fate_end(pmd, &fate, outer);
+}
+
 unsigned int
 side_road_answers(struct pmd *pmd)
 {
@@ -440,20 +472,12 @@ side_road_answers(struct pmd *pmd)
     unsigned int n = 0;
 
     while (upcall_client_next(pmd->client, &answer)) {
-        struct pmd_fate fate, *outer = pmd->fate;
-
         if (!n++) {
             pmd->now = time_msec();
         }
-        if (answer.miss) {
-            count_verdict(pmd, answer.verdict);
-        }
-        fate_begin(pmd, &fate, answer.port);
-        run_answer(pmd, answer.packet, answer.verdict, answer.actions,
-                   answer.reason);
-        fate_end(pmd, &fate, outer);
-        if (answer.port) {
-            port_unref(answer.port);
+        forward_answer(pmd, &answer);
+        if (answer.origin.port) {
+            port_unref(answer.origin.port);
         }
     }
     if (n) {

@@ -120,9 +120,11 @@ struct port {
 
     char *rxq_affinity;         /* "pmd-rxq-affinity", or NULL. */
 
-    /* Packets that wait for upcall threads: received, fate open.  They hold
-     * references, which keep the books (not the netdev) alive. */
+    /* Packets that wait for upcall threads: received, fate open. */
     atomic_count n_in_flight;
+
+    /* One for the port table, and one for each packet from here that waits for
+     * upcall threads.  They keep the books (not the netdev) alive. */
     struct ovs_refcount ref_cnt;
 
     struct port_books *books;   /* PORT_MAX_SLOTS of them. */
@@ -132,6 +134,13 @@ static inline struct port_books *
 port_books(const struct port *port, unsigned int slot)
 {
     return &port->books[slot];
+}
+
+/* True if packets that were received on 'port' wait for upcall threads. */
+static inline bool
+port_is_awaited(const struct port *port)
+{
+    return ovs_refcount_read(&port->ref_cnt) > 1;
 }
 
 /* The sum of all threads' books.  What a guest's port has sent and dropped is

@@ -34,7 +34,7 @@ struct upcall_pending {
 struct waiting_packet {
     struct ovs_list node;
     struct dp_packet *packet;
-    struct port *port;          /* Reference, or NULL. */
+    struct upcall_origin origin;
 };
 
 /* What a client knows of an in_port. */
@@ -168,25 +168,37 @@ upcall_item_key(const struct upcall_item *item)
     return &item->pending->key;
 }
 
-static struct port *
-fly(struct port *port)
+static struct upcall_origin
+take_off(const struct upcall_origin *origin)
 {
-    if (port) {
-        port_ref(port);
-        atomic_count_inc(&port->n_in_flight);
+    if (origin->port) {
+        port_ref(origin->port);
+        if (origin->open) {
+            atomic_count_inc(&origin->port->n_in_flight);
+        }
     }
-    return port;
+    return *origin;
+}
+
+/* The reference to the port is the caller's now. */
+static struct upcall_origin
+land(const struct upcall_origin *origin)
+{
+    if (origin->port && origin->open) {
+        atomic_count_dec(&origin->port->n_in_flight);
+    }
+    return *origin;
 }
 
 static struct upcall_item *
 create_item(struct upcall_client *client, struct dp_packet *packet,
-            struct port *port)
+            const struct upcall_origin *origin)
 {
     struct upcall_item *item = xzalloc(sizeof *item);
 
     item->client = client;
     item->packet = packet;
-    item->port = fly(port);
+    item->origin = take_off(origin);
     ofpbuf_init(&item->actions, 0);
     return item;
 }
@@ -195,9 +207,10 @@ create_item(struct upcall_client *client, struct dp_packet *packet,
 static void
 discard_item(struct upcall_item *item)
 {
-    if (item->port) {
-        atomic_count_dec(&item->port->n_in_flight);
-        port_unref(item->port);
+    struct upcall_origin origin = land(&item->origin);
+
+    if (origin.port) {
+        port_unref(origin.port);
     }
     ofpbuf_uninit(&item->actions);
     free(item->userdata);
@@ -207,7 +220,7 @@ discard_item(struct upcall_item *item)
 /* Puts 'packet' behind the first packet of 'pending'. */
 static bool
 wait_behind(struct upcall_client *client, struct upcall_pending *pending,
-            struct dp_packet *packet, struct port *port,
+            struct dp_packet *packet, const struct upcall_origin *origin,
             enum port_drop *reason)
 {
     struct pending_port *pp = get_port(client, pending->in_port);
@@ -219,7 +232,7 @@ wait_behind(struct upcall_client *client, struct upcall_pending *pending,
     }
     wp = xmalloc(sizeof *wp);
     wp->packet = packet;
-    wp->port = fly(port);
+    wp->origin = take_off(origin);
     ovs_list_push_back(&pending->waiting, &wp->node);
     pp->n_waiting++;
     return true;
@@ -227,7 +240,8 @@ wait_behind(struct upcall_client *client, struct upcall_pending *pending,
 
 bool
 upcall_client_miss(struct upcall_client *client, struct dp_packet *packet,
-                   const struct flow_key *key, struct port *port,
+                   const struct flow_key *key,
+                   const struct upcall_origin *origin,
                    enum port_drop *reason)
 {
     odp_port_t in_port = packet->md.in_port.odp_port;
@@ -235,14 +249,14 @@ upcall_client_miss(struct upcall_client *client, struct dp_packet *packet,
     struct upcall_item *item;
 
     if (pending) {
-        return wait_behind(client, pending, packet, port, reason);
+        return wait_behind(client, pending, packet, origin, reason);
     }
 
     pending = xmalloc(sizeof *pending);
     pending->in_port = in_port;
     pending->key = *key;
     ovs_list_init(&pending->waiting);
-    item = create_item(client, packet, port);
+    item = create_item(client, packet, origin);
     item->pending = pending;
     if (!upcall_enqueue(client->upcall, in_port, item, reason)) {
         discard_item(item);
@@ -257,10 +271,12 @@ upcall_client_miss(struct upcall_client *client, struct dp_packet *packet,
 
 bool
 upcall_client_action(struct upcall_client *client, struct dp_packet *packet,
-                     odp_port_t in_port, const struct nlattr *userdata,
+                     const struct nlattr *userdata,
+                     const struct upcall_origin *origin,
                      enum port_drop *reason)
 {
-    struct upcall_item *item = create_item(client, packet, NULL);
+    odp_port_t in_port = packet->md.in_port.odp_port;
+    struct upcall_item *item = create_item(client, packet, origin);
 
     item->userdata = (userdata
                       ? xmemdup(userdata, NLA_ALIGN(userdata->nla_len))
@@ -293,17 +309,6 @@ close_pending(struct upcall_client *client, struct upcall_pending *pending)
     free(pending);
 }
 
-static void
-land(struct upcall_answer *answer, struct dp_packet *packet,
-     struct port *port)
-{
-    answer->packet = packet;
-    answer->port = port;
-    if (port) {
-        atomic_count_dec(&port->n_in_flight);
-    }
-}
-
 bool
 upcall_client_next(struct upcall_client *client, struct upcall_answer *answer)
 {
@@ -318,7 +323,8 @@ upcall_client_next(struct upcall_client *client, struct upcall_answer *answer)
         answer->verdict = UPCALL_FOUND;
         answer->miss = true;
         answer->actions = NULL;
-        land(answer, wp->packet, wp->port);
+        answer->packet = wp->packet;
+        answer->origin = land(&wp->origin);
         free(wp);
         return true;
     }
@@ -339,7 +345,8 @@ upcall_client_next(struct upcall_client *client, struct upcall_answer *answer)
     answer->reason = item->reason;
     answer->miss = item->pending != NULL;
     answer->actions = &item->actions;
-    land(answer, item->packet, item->port);
+    answer->packet = item->packet;
+    answer->origin = land(&item->origin);
     if (item->pending) {
         close_pending(client, item->pending);
     }

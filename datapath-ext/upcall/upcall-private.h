@@ -33,7 +33,7 @@ struct upcall_item {
     struct upcall_client *client;
 
     struct dp_packet *packet;
-    struct port *port;                  /* Reference, or NULL. */
+    struct upcall_origin origin;
     struct upcall_pending *pending;     /* NULL: a userspace action. */
     struct nlattr *userdata;            /* Of that action, or NULL. */
 

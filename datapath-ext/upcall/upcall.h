@@ -110,17 +110,27 @@ struct upcall_client *upcall_client_create(struct upcall *);
 void upcall_client_destroy(struct upcall_client *);
 bool upcall_client_is_busy(const struct upcall_client *);
 
-/* Queues a miss (or 'packet' behind the pending miss of the same key).  'port'
- * is where the packet was received, or NULL if its fate is in the books
- * already.  Takes 'packet' if it returns true, else sets '*reason'. */
+/* What a client wants to know again of a packet that comes back. */
+struct upcall_origin {
+    struct port *port;          /* Where it was received, or NULL.  A reference
+                                 * is kept meanwhile. */
+    bool open;                  /* Its fate is not in the books of 'port' yet:
+                                 * it counts as in flight. */
+    unsigned int depth;         /* How often it has recirculated. */
+};
+
+/* Queues a miss (or 'packet' behind the pending miss of the same key).  Takes
+ * 'packet' if it returns true, else sets '*reason'. */
 bool upcall_client_miss(struct upcall_client *, struct dp_packet *packet,
-                        const struct flow_key *key, struct port *port,
+                        const struct flow_key *key,
+                        const struct upcall_origin *,
                         enum port_drop *reason);
 
 /* Queues a userspace action of 'packet', which it takes if it returns true.
  * 'userdata' may be NULL. */
 bool upcall_client_action(struct upcall_client *, struct dp_packet *packet,
-                          odp_port_t in_port, const struct nlattr *userdata,
+                          const struct nlattr *userdata,
+                          const struct upcall_origin *,
                           enum port_drop *reason);
 
 /* True if packets of 'in_port' are pending, so that upcall_client_holds() must
@@ -138,8 +148,9 @@ struct upcall_answer {
     enum port_drop reason;
     bool miss;                          /* Else a userspace action. */
     struct dp_packet *packet;           /* The caller's now. */
-    struct port *port;                  /* As given to upcall_client_miss(); a
-                                         * reference to release. */
+    struct upcall_origin origin;        /* As given.  'port' is a reference, to
+                                         * be released when the packet's
+                                         * outputs are gathered. */
     struct ofpbuf *actions;             /* Until the next call. */
 };
 
