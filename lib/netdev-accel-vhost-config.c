@@ -137,6 +137,11 @@ derive_path(const char *name, const struct accel_vhost_config *old,
 {
     const char *dir = smap_get(accel_dpdk_other_config(), "vhost-sock-dir");
 
+    config->connect = false;
+    if (old->path) {
+        config->path = xstrdup(old->path);
+        return 0;
+    }
     if (strpbrk(name, "/\\")) {
         return refuse(errp, "%s: a port that names its socket must not have "
                       "'/' or '\\' in its name; rename it", name);
@@ -146,14 +151,9 @@ derive_path(const char *name, const struct accel_vhost_config *old,
                       "subdirectory of %s; correct it", name, dir,
                       ovs_rundir());
     }
-    if (old->path) {
-        config->path = xstrdup(old->path);
-    } else if (dir) {
-        config->path = xasprintf("%s/%s/%s", ovs_rundir(), dir, name);
-    } else {
-        config->path = xasprintf("%s/%s", ovs_rundir(), name);
-    }
-    config->connect = false;
+    config->path = (dir
+                    ? xasprintf("%s/%s/%s", ovs_rundir(), dir, name)
+                    : xasprintf("%s/%s", ovs_rundir(), name));
     return 0;
 }
 

@@ -68,6 +68,7 @@ struct netdev_accel_vhost {
     long long int carrier_resets OVS_GUARDED;
     unsigned int n_qpairs OVS_GUARDED;  /* At least 1. */
     int numa_id OVS_GUARDED;
+    bool changed OVS_GUARDED;   /* To be announced again. */
 };
 
 bool netdev_accel_vhost_is_ours(const struct netdev *);
@@ -112,6 +113,12 @@ void accel_vhost_qos_attach(struct netdev_accel_vhost *dev,
                             struct vhost_port *)
     OVS_REQUIRES(dev->mutex);
 void accel_vhost_qos_destroy(struct accel_vhost_qos *);
+
+/* Selects the queue that a QoS type with queues counts the frames to which the
+ * calling thread sends from now on: at first, and for frames of the main road,
+ * 0. */
+void accel_vhost_set_tx_priority(uint32_t skb_priority);
+
 int accel_vhost_set_policing(struct netdev *, unsigned int kbits_rate,
                              unsigned int kbits_burst,
                              unsigned int kpkts_rate,

@@ -23,7 +23,6 @@
 #include <rte_spinlock.h>
 
 #include "hash.h"
-#include "netdev-accel-vhost.h"
 #include "netdev-accel-vhost-private.h"
 #include "openvswitch/hmap.h"
 #include "openvswitch/vlog.h"
@@ -93,7 +92,7 @@ struct qos_type {
 DEFINE_STATIC_PER_THREAD_DATA(uint32_t, tx_priority, 0);
 
 void
-netdev_accel_vhost_set_tx_priority(uint32_t skb_priority)
+accel_vhost_set_tx_priority(uint32_t skb_priority)
 {
     *tx_priority_get() = skb_priority;
 }

@@ -134,12 +134,12 @@ accel_vhost_send(struct netdev *netdev, int qid, struct dp_packet_batch *batch,
         DP_PACKET_BATCH_FOR_EACH (i, packet, batch) {
             frame.data = dp_packet_data(packet);
             frame.data_len = dp_packet_size(packet);
-            netdev_accel_vhost_set_tx_priority(packet->md.skb_priority);
+            accel_vhost_set_tx_priority(packet->md.skb_priority);
             vhost_tx_put(&tx, &frame);
         }
         vhost_tx_end(&tx);
         vhost_exit();
-        netdev_accel_vhost_set_tx_priority(0);
+        accel_vhost_set_tx_priority(0);
     }
     dp_packet_delete_batch(batch, true);
     return 0;

@@ -26,9 +26,11 @@
 #include "fatal-signal.h"
 #include "netdev-accel-vhost-private.h"
 #include "openvswitch/dynamic-string.h"
+#include "openvswitch/poll-loop.h"
 #include "openvswitch/vlog.h"
 #include "packets.h"
 #include "smap.h"
+#include "timeval.h"
 #include "unixctl.h"
 #include "util.h"
 
@@ -115,15 +117,42 @@ accel_vhost_construct(struct netdev *netdev)
     return 0;
 }
 
-/* Has bridge.c refresh what the database says about 'dev'.  Besides OVS's
- * main thread, threads call this that may be preempted between the two steps
- * of netdev_change_seq_changed(), which wakes the main thread and then gives
- * it something to find: wake it again. */
+/* When to announce changes again, in msec; LLONG_MAX for never.
+ *
+ * bridge.c may miss a change that follows another one closely.  It writes the
+ * state of a port just made to the database, and the library below it drops
+ * the next write if that equals what the database had before the first one, as
+ * it does when a guest reconnects at once.  Also, our callers' threads may be
+ * preempted halfway through netdev_change_seq_changed(), with the main thread
+ * awake but nothing to find yet. */
+#define ANNOUNCE_AGAIN_MS 1000
+static atomic_llong announce_time = ATOMIC_VAR_INIT(LLONG_MAX);
+
 static void
-accel_vhost_announce_change(struct netdev_accel_vhost *dev)
+accel_vhost_announce_again(void)
 {
-    netdev_change_seq_changed(&dev->up);
-    seq_change(connectivity_seq_get());
+    struct netdev_accel_vhost *dev;
+    long long int when;
+
+    atomic_read_relaxed(&announce_time, &when);
+    if (time_msec() < when) {
+        return;
+    }
+    atomic_store_relaxed(&announce_time, LLONG_MAX);
+
+    ovs_mutex_lock(&all_mutex);
+    LIST_FOR_EACH (dev, all_node, &all_devs) {
+        bool changed;
+
+        ovs_mutex_lock(&dev->guest_mutex);
+        changed = dev->changed;
+        dev->changed = false;
+        ovs_mutex_unlock(&dev->guest_mutex);
+        if (changed) {
+            netdev_change_seq_changed(&dev->up);
+        }
+    }
+    ovs_mutex_unlock(&all_mutex);
 }
 
 /* Looks at what the guest did and passes it on.  Runs on librte_vhost's
@@ -163,12 +192,14 @@ accel_vhost_guest_changed(void *dev_)
         dev->numa_id = numa_id;
         reconfigure = true;
     }
+    dev->changed = true;
+    atomic_store_relaxed(&announce_time, time_msec() + ANNOUNCE_AGAIN_MS);
     ovs_mutex_unlock(&dev->guest_mutex);
 
     if (reconfigure) {
         netdev_request_reconfigure(&dev->up);
     }
-    accel_vhost_announce_change(dev);
+    netdev_change_seq_changed(&dev->up);
 }
 
 static const struct vhost_port_ops accel_vhost_port_ops = {
@@ -583,6 +614,7 @@ static void
 accel_vhost_run(const struct netdev_class *class)
 {
     if (class == &accel_vhost_class) {
+        accel_vhost_announce_again();
         accel_vhost_config_run();
     }
 }
@@ -591,6 +623,12 @@ static void
 accel_vhost_wait(const struct netdev_class *class)
 {
     if (class == &accel_vhost_class) {
+        long long int when;
+
+        atomic_read_relaxed(&announce_time, &when);
+        if (when != LLONG_MAX) {
+            poll_timer_wait_until(when);
+        }
         accel_vhost_config_wait();
     }
 }

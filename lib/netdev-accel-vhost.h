@@ -35,9 +35,6 @@
  *
  * Configuration, as for any netdev, comes from OVS's main thread. */
 
-#include <stdbool.h>
-#include <stdint.h>
-
 struct netdev;
 struct vhost_port;
 
@@ -48,10 +45,5 @@ void netdev_accel_vhost_register(void);
  * the last reference to 'netdev' is closed; the datapath stops using it
  * before either and asks again after the former.  Any thread. */
 struct vhost_port *netdev_accel_vhost_get_port(const struct netdev *netdev);
-
-/* Selects the queue of QoS type "trtcm-policer" that counts the frames which
- * the calling thread sends from now on (skb_priority in dp_packet metadata,
- * queue 0 initially). */
-void netdev_accel_vhost_set_tx_priority(uint32_t skb_priority);
 
 #endif /* netdev-accel-vhost.h */
