@@ -34,8 +34,8 @@ VLOG_DEFINE_THIS_MODULE(accel_pmd);
 #define FLOW_CACHE_ENTRIES (128 * 1024)
 
 /* Rounds of polling and packets, added up, between two looks at what happens
- * rarely.  Others wait for us to quiesce, so this must not take long even where
- * each packet is a system call. */
+ * rarely.  Others wait for us to quiesce, so this must not take long even
+ * where each packet is a system call. */
 #define WORK_PER_QUIESCE 1024
 
 /* An idle thread sleeps a microsecond longer each time that it finds nothing,

@@ -188,7 +188,6 @@ void port_table_remove(struct port_table *, struct port *);
 struct port *port_table_find(const struct port_table *, odp_port_t);
 struct port *port_table_find_by_name(const struct port_table *, const char *);
 
-#define PORT_TABLE_FOR_EACH(PORT, TABLE) \
-    CMAP_FOR_EACH (PORT, node, &(TABLE)->ports)
+#define PORT_TABLE_FOR_EACH(P, TABLE) CMAP_FOR_EACH (P, node, &(TABLE)->ports)
 
 #endif /* port.h */

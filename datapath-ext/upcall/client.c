@@ -39,7 +39,7 @@ struct waiting_packet {
 
 /* What a client knows of an in_port. */
 struct pending_port {
-    struct hmap_node node;      /* In client->ports; stays when counts are 0. */
+    struct hmap_node node;      /* In client->ports; kept when empty. */
     odp_port_t in_port;
     unsigned int n_pending;     /* Entries. */
     unsigned int n_waiting;     /* Packets in them. */

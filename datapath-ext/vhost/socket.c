@@ -182,10 +182,11 @@ void
 vhost_socket_limit(const char *path)
 {
     const struct timeval limit = { .tv_usec = LIMIT_US };
+    const char own_fds[] = "/proc/self/fd";
     const struct dirent *de;
     DIR *dir;
 
-    dir = opendir("/proc/self/fd");
+    dir = opendir(own_fds);
     while (dir && (de = readdir(dir))) {
         int fd = atoi(de->d_name);
 
