@@ -79,6 +79,7 @@ system_accel_at = \
 	tests/accel-macros.at \
 	tests/accelvhost.at \
 	tests/system-accel-guests.at \
+	tests/system-accel-openflow.at \
 	tests/system-accel-testsuite.at \
 	tests/system-accel.at
 EXTRA_DIST += $(system_accel_at)
