@@ -23,9 +23,13 @@ test_accel_sources = \
 	tests/test-action-compile.c \
 	tests/test-action.c \
 	tests/test-flow.c \
+	tests/test-upcall-random.c \
+	tests/test-upcall.c \
 	tests/test-vring-bad.c \
 	tests/test-vring.c \
 	tests/test-vring.h \
+	tests/upcall-fixture.c \
+	tests/upcall-fixture.h \
 	tests/vring-driver.c \
 	tests/vring-driver.h
 
@@ -62,6 +66,7 @@ testsuite_at = \
 	tests/action.at \
 	tests/flow.at \
 	tests/testsuite.at \
+	tests/upcall.at \
 	tests/vring.at \
 	tests/vswitchd.at
 EXTRA_DIST += $(testsuite_at)
@@ -81,8 +86,9 @@ system_accel_at = \
 	tests/system-accel-guests.at \
 	tests/system-accel-openflow.at \
 	tests/system-accel-testsuite.at \
-	tests/system-accel.at
-EXTRA_DIST += $(system_accel_at)
+	tests/system-accel.at \
+	tests/vhost-hostile.at
+EXTRA_DIST += $(system_accel_at) tests/vhost-hostile.py
 
 system_suite = AUTOM4TE='$(AUTOM4TE)' $(srcdir)/build-aux/system-suite
 system_suite_dirs = '$(abs_top_builddir)' '$(OVS_SRC)' '$(OVS_BUILD)'
