@@ -27,6 +27,7 @@
 #include <rte_eal.h>
 
 #include "dpdk.h"
+#include "openvswitch/dynamic-string.h"
 #include "openvswitch/vlog.h"
 #include "smap.h"
 #include "svec.h"
@@ -35,6 +36,7 @@
 VLOG_DEFINE_THIS_MODULE(accel_dpdk);
 
 #define HUGEPAGES_DIR "/sys/kernel/mm/hugepages"
+#define PCI_DEVICES_DIR "/sys/bus/pci/devices"
 
 /* EAL without huge pages takes all its memory at the start, from ordinary
  * pages that stay untouched until they are used.  librte_vhost wants some tens
@@ -148,44 +150,50 @@ user_chose_memory(const struct svec *extra)
 }
 
 /* Starts EAL through OVS's dpdk_init(), which adds what the dpdk-* keys say,
- * redirects DPDK's log to OVS's and registers OVS's dpdk* netdev classes. */
+ * redirects DPDK's log to OVS's and registers OVS's dpdk* netdev classes.  The
+ * user's dpdk-extra comes last, because EAL heeds the last of two equal
+ * options. */
 static void
 start_eal(void)
 {
     static const char *const pci_options[] = {
-        "-a", "-w", "--allow", "--no-pci", NULL,
+        "-a", "-w", "-b", "--allow", "--block", "--no-pci", NULL,
     };
     const char *user_extra = smap_get_def(&other_config, "dpdk-extra", "");
-    struct svec extra = SVEC_EMPTY_INITIALIZER;
+    struct svec words = SVEC_EMPTY_INITIALIZER;
+    struct ds extra = DS_EMPTY_INITIALIZER;
     struct smap config;
     bool no_huge;
 
-    svec_parse_words(&extra, user_extra);
-    smap_clone(&config, &other_config);
-    smap_replace(&config, "dpdk-init", "try");
-
-    no_huge = (!user_chose_memory(&extra)
+    svec_parse_words(&words, user_extra);
+    no_huge = (!user_chose_memory(&words)
                && free_hugepages_mb() < HUGE_MIN_MB);
     if (no_huge) {
         /* --no-huge excludes --in-memory, which OVS adds unless it sees
          * --legacy-mem; --no-shconf keeps memory out of the file system as
-         * --in-memory would.  The user's words come last, for EAL heeds the
-         * last of two. */
+         * --in-memory would. */
         VLOG_INFO("fewer than %d MB of huge pages are free: starting DPDK "
                   "with %d MB of ordinary memory", HUGE_MIN_MB, NO_HUGE_MB);
-        smap_replace_nocopy(
-            &config, "dpdk-extra",
-            xasprintf("--no-huge --legacy-mem --no-shconf --no-telemetry "
-                      "-m %d --file-prefix=ovs-accel-%ld%s %s",
-                      NO_HUGE_MB, (long int) getpid(),
-                      (extra_has_option(&extra, pci_options)
-                       ? "" : " --no-pci"),
-                      user_extra));
+        ds_put_format(&extra, "--no-huge --legacy-mem --no-shconf "
+                      "--no-telemetry -m %d --file-prefix=ovs-accel-%ld ",
+                      NO_HUGE_MB, (long int) getpid());
     }
-    svec_destroy(&extra);
+    if (!extra_has_option(&words, pci_options)) {
+        /* Allowing a device that is none keeps EAL from taking those that it
+         * finds.  Unlike with --no-pci, a port of type dpdk can still ask for
+         * its own. */
+        ds_put_cstr(&extra, (access(PCI_DEVICES_DIR, F_OK)
+                             ? "--no-pci " : "-a 0000:00:00.0 "));
+    }
+    ds_put_cstr(&extra, user_extra);
 
+    smap_clone(&config, &other_config);
+    smap_replace(&config, "dpdk-init", "try");
+    smap_replace(&config, "dpdk-extra", ds_cstr(&extra));
     __real_dpdk_init(&config);
     smap_destroy(&config);
+    svec_destroy(&words);
+    ds_destroy(&extra);
 
     if (no_huge && dpdk_available()) {
         /* EAL made it for the files that --no-shconf spares. */

@@ -21,8 +21,9 @@
  * ==========================================================
  *
  * Open vSwitch starts EAL only where other_config:dpdk-init asks for it.  Here
- * the first port that needs DPDK starts it, as dpdk-init=try would, and
- * without huge pages if the machine has none to give.
+ * the first port that needs DPDK starts it, as dpdk-init=try would, without
+ * huge pages if the machine has none to give, and without taking PCI devices
+ * that nobody asked for.  All dpdk-* keys hold; dpdk-init=false forbids it.
  *
  * OVS's main thread only. */
 
