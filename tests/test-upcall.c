@@ -210,6 +210,13 @@ test_upcall_order(struct ovs_cmdl_context *ctx OVS_UNUSED)
     ovs_assert(get(&t->n_called) == 1);
     ovs_assert(megaflow_table_count(t->f.flows) == 1);
     ovs_assert(!port_is_awaited(t->f.ports[1]));
+
+    /* What is pending on one port does not matter to another. */
+    ovs_assert(!send_packet(t, 2, 16, 9));
+    ovs_assert(upcall_client_has_pending(t->client, u32_to_odp(2)));
+    ovs_assert(!upcall_client_has_pending(t->client, u32_to_odp(1)));
+    ovs_assert(next_answer(t, UPCALL_RUN, 0) == 9);
+    no_answer(t);
     gate_test_destroy(t);
 }
 
@@ -253,6 +260,13 @@ test_upcall_bound(struct ovs_cmdl_context *ctx OVS_UNUSED)
     }
     no_answer(t);
     ovs_assert(megaflow_table_count(t->f.flows) == n + 1);
+
+    /* There is room again. */
+    ovs_assert(!send_packet(t, 1, UINT16_MAX, 1));
+    ovs_assert(!send_packet(t, 1, UINT16_MAX, 2));
+    ovs_assert(next_answer(t, UPCALL_RUN, 0) == 1);
+    ovs_assert(next_answer(t, UPCALL_FOUND, 0) == 2);
+    no_answer(t);
     gate_test_destroy(t);
 }
 
