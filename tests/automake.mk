@@ -23,6 +23,7 @@ test_accel_sources = \
 	tests/test-action-compile.c \
 	tests/test-action.c \
 	tests/test-flow.c \
+	tests/test-placement.c \
 	tests/test-upcall-random.c \
 	tests/test-upcall.c \
 	tests/test-vring-bad.c \
@@ -65,6 +66,7 @@ run_suite = $(PYTHON3) $(srcdir)/build-aux/run-suite --source '$(srcdir)/tests' 
 testsuite_at = \
 	tests/action.at \
 	tests/flow.at \
+	tests/placement.at \
 	tests/testsuite.at \
 	tests/upcall.at \
 	tests/vring.at \
