@@ -35,6 +35,7 @@ datapath_ext_vhost = \
 	datapath-ext/vhost/vhost.h \
 	datapath-ext/vhost/vring-packed.h \
 	datapath-ext/vhost/vring-private.h \
+	datapath-ext/vhost/vring-resume.c \
 	datapath-ext/vhost/vring-split.h \
 	datapath-ext/vhost/vring.c \
 	datapath-ext/vhost/vring.h

@@ -35,6 +35,9 @@ VLOG_DEFINE_THIS_MODULE(vhost_vring);
  * fetches descriptors. */
 #define VRING_LOOKAHEAD 8
 
+/* Where a packed ring begins, in the format of struct vring_config. */
+#define VRING_PACKED_NEW 0x8000
+
 /* Life of a ring */
 
 /* Checks that the 'len' bytes at 'area' are usable. */
@@ -109,6 +112,15 @@ vring_start_packed(struct vhost_ring *ring, const struct vring_config *c)
     ring->avail_wrap = c->avail_base >> 15;
     ring->next_used = c->used_base & 0x7fff;
     ring->used_wrap = c->used_base >> 15;
+    if (c->avail_base == VRING_PACKED_NEW
+        && vring_packed_resume(c->desc, c->size, &ring->next_avail,
+                               &ring->avail_wrap)) {
+        ring->next_used = ring->next_avail;
+        ring->used_wrap = ring->avail_wrap;
+        VLOG_INFO("%s: ring %u resumes at descriptor %"PRIu16", which the "
+                  "front end did not know", c->name, c->index,
+                  ring->next_avail);
+    }
     vring_packed_start(ring);
 }
 
