@@ -776,8 +776,8 @@ test_vring_main(int argc, char *argv[])
     } else if (!strcmp(test, "bad")) {
         test_vring_bad();
     } else {
-        ovs_fatal(0, "usage: %s rx|tx|resume|memory|quiesce|bad [ROUNDS [SEED]]",
-                  argv[0]);
+        ovs_fatal(0, "usage: %s rx|tx|resume|memory|quiesce|bad "
+                  "[ROUNDS [SEED]]", argv[0]);
     }
 }
 
