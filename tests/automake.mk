@@ -85,7 +85,10 @@ check-local: tests/testsuite $(sbin_PROGRAMS) $(noinst_PROGRAMS)
 system_accel_at = \
 	tests/accel-macros.at \
 	tests/accelvhost.at \
+	tests/system-accel-change.at \
+	tests/system-accel-clients.at \
 	tests/system-accel-guests.at \
+	tests/system-accel-miss.at \
 	tests/system-accel-openflow.at \
 	tests/system-accel-testsuite.at \
 	tests/system-accel.at \
