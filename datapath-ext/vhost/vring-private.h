@@ -62,6 +62,25 @@ guest_store16_release(void *p, uint16_t value)
     __atomic_store_n((uint16_t *) p, value, __ATOMIC_RELEASE);
 }
 
+static inline uint64_t
+guest_load64(const void *p)
+{
+    return __atomic_load_n((const uint64_t *) p, __ATOMIC_RELAXED);
+}
+
+/* Gets the cache line at 'p' ready for being written, which takes it away from
+ * the guest's core.  The instruction is not in the baseline that compilers
+ * assume for x86-64, but every such CPU executes it, if only as a no-op. */
+static inline void
+prefetch_write(const void *p)
+{
+#ifdef __x86_64__
+    asm volatile("prefetchw %0" : : "m" (*(const char *) p));
+#else
+    OVS_PREFETCH_WRITE(p);
+#endif
+}
+
 /* Copies 'n' bytes of guest memory to 'dst'.  The fence keeps the compiler
  * from reading guest memory again later, in place of 'dst'. */
 static inline void

@@ -33,7 +33,10 @@ VLOG_DEFINE_THIS_MODULE(vhost_vring);
 
 /* How many chains ahead a transmitting thread looks at the available index and
  * fetches descriptors. */
-#define VRING_LOOKAHEAD 8
+#define VRING_LOOKAHEAD VHOST_BURST
+
+/* How many chains ahead it fetches their buffers. */
+#define VRING_BUFFERS_AHEAD 4
 
 /* Where a packed ring begins, in the format of struct vring_config. */
 #define VRING_PACKED_NEW 0x8000
@@ -364,6 +367,27 @@ vring_release(struct vhost_ring *ring, const struct vhost_burst *burst)
 
 /* Transmit: the guest's receive rings */
 
+/* Gets the buffer of the chain that is 'n' after the next one ready for being
+ * written, as far as a frame like the last one would fill it. */
+static inline void
+vring_prefetch_buffer(struct vhost_ring *ring, unsigned int n)
+{
+    uint64_t addr;
+    uint32_t len;
+    uint8_t *p;
+
+    if (!(ring->is_packed
+          ? vring_packed_look(ring, n, &addr, &len)
+          : vring_split_look(ring, n, &addr, &len))) {
+        return;
+    }
+    len = MIN(len, ring->len_hint);
+    p = guest_memory_translate(ring->memory, &ring->region, addr, len);
+    for (uint32_t i = 0; p && i < len; i += CACHE_LINE_SIZE) {
+        prefetch_write(p + i);
+    }
+}
+
 /* Gets the caches ready for frames to come.  May find 'ring' broken. */
 void
 vring_lookahead(struct vhost_ring *ring)
@@ -374,6 +398,9 @@ vring_lookahead(struct vhost_ring *ring)
         unsigned int n = vring_split_n_avail(ring, VRING_LOOKAHEAD);
 
         vring_split_prefetch(ring, MIN(n, VRING_LOOKAHEAD));
+    }
+    for (unsigned int i = 0; i < VRING_BUFFERS_AHEAD; i++) {
+        vring_prefetch_buffer(ring, i);
     }
 }
 
@@ -417,6 +444,7 @@ vring_gather(struct vhost_ring *ring, uint64_t len)
             goto error;
         }
     } while (sg.bytes < len);
+    vring_prefetch_buffer(ring, VRING_BUFFERS_AHEAD - 1);
     return VRING_GATHER_OK;
 
 error:
@@ -431,6 +459,7 @@ vring_commit(struct vhost_ring *ring, uint64_t len)
 {
     struct vring_scratch *s = ring->scratch;
 
+    ring->len_hint = MIN(len, VRING_PREFETCH_MAX);
     for (unsigned int i = 0; i < s->n_chains; i++) {
         uint32_t n = MIN(len, s->chains[i].len);
 

@@ -115,6 +115,7 @@ struct vhost_ring {
     bool used_wrap;
     uint16_t avail_seen;        /* Split: available index when last read. */
     uint16_t n_unpublished;     /* Given back, but not shown to the guest. */
+    uint32_t len_hint;          /* Bytes put last, as a guess at the next. */
     uint16_t signalled;         /* 'next_used' when last weighing a call. */
     bool signalled_valid;
     unsigned int region;        /* Hint for guest_memory_translate(). */
