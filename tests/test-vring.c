@@ -445,24 +445,55 @@ tx_drain(struct bench *b, const struct tx_chain chains[],
     ovs_assert(n == *n_posted && left < b->hdr_len + sizeof bytes);
 }
 
+/* Puts 'max' random frames of up to 'max_len' bytes, keeping those sent in
+ * 'bytes' and 'lens'.  Returns how many were sent; '*drop' is the reason why
+ * the last one was not, or -1. */
+static unsigned int
+tx_send(struct bench *b, uint8_t (*bytes)[MAX_FRAME], unsigned int lens[],
+        unsigned int max, unsigned int max_len, int *drop)
+{
+    static struct iovec iov[MAX_FRAME];
+    struct vhost_frame *frame = xzalloc_cacheline(sizeof *frame);
+    unsigned int n_sent = 0;
+    struct vhost_tx tx;
+
+    *drop = -1;
+    vhost_tx_begin(b->port, 0, &tx);
+    for (unsigned int i = 0; i < max; i++) {
+        unsigned int len = random_len(ETH_HEADER_LEN, max_len);
+
+        random_frame(frame, iov, bytes[n_sent], len);
+        *drop = vhost_tx_put(&tx, frame);
+        if (*drop < 0) {
+            lens[n_sent++] = len;
+        } else if (*drop == VHOST_TX_TOO_LONG) {
+            ovs_assert(!b->ring->mergeable);
+        } else {
+            ovs_assert(*drop == VHOST_TX_NO_DESC);
+        }
+    }
+    vhost_tx_end(&tx);
+    free_cacheline(frame);
+    return n_sent;
+}
+
 /* The device has frames, for which the guest may or may not have room. */
 static void
 tx_round(unsigned int n_steps)
 {
     struct tx_chain *chains = xmalloc(DRIVER_MAX_SIZE * sizeof *chains);
     uint8_t (*bytes)[MAX_FRAME] = xmalloc(VHOST_BURST * sizeof *bytes);
-    struct iovec *iov = xmalloc(MAX_FRAME * sizeof *iov);
-    struct vhost_frame *frame = xzalloc_cacheline(sizeof *frame);
     unsigned int arena = 0, n_posted = 0;
+    unsigned int max_len = MAX_FRAME;
     uint64_t features;
     struct bench b;
 
     bench_init_random(&b, true, &features);
     for (unsigned int step = 0; step < n_steps; step++) {
         unsigned int lens[VHOST_BURST];
-        unsigned int n_sent = 0, id;
-        struct vhost_tx tx;
+        unsigned int n_sent, id;
         uint32_t used;
+        int drop;
 
         for (int i = random_range(70); i > 0; i--) {
             if (n_posted >= b.driver.size
@@ -474,52 +505,29 @@ tx_round(unsigned int n_steps)
         }
         driver_random_suppression(&b.driver);
 
-        vhost_tx_begin(b.port, 0, &tx);
-        for (int i = random_range(VHOST_BURST + 1); i > 0; i--) {
-            unsigned int len = random_len(ETH_HEADER_LEN, MAX_FRAME);
-            int drop;
-
-            random_frame(frame, iov, bytes[n_sent], len);
-            drop = vhost_tx_put(&tx, frame);
-            if (drop < 0) {
-                lens[n_sent++] = len;
-            } else if (drop == VHOST_TX_TOO_LONG) {
-                ovs_assert(!(features & F(VIRTIO_NET_F_MRG_RXBUF)));
-            } else {
-                ovs_assert(drop == VHOST_TX_NO_DESC);
-            }
-        }
-        vhost_tx_end(&tx);
-
+        n_sent = tx_send(&b, bytes, lens, random_range(VHOST_BURST + 1),
+                         max_len, &drop);
         for (unsigned int i = 0; i < n_sent; i++) {
             tx_get(&b, chains, bytes[i], lens[i], &n_posted);
         }
         ovs_assert(!driver_get(&b.driver, &id, &used));
         driver_check_call(&b.driver);
-        if (!n_sent && n_posted) {
-            /* The next buffer may be too small for most frames: then only a
-             * minimal frame gets it out of the way, if that. */
-            vhost_tx_begin(b.port, 0, &tx);
-            random_frame(frame, iov, bytes[0], ETH_HEADER_LEN);
-            lens[0] = vhost_tx_put(&tx, frame);
-            vhost_tx_end(&tx);
-            if (lens[0] == -1) {
-                tx_get(&b, chains, bytes[0], ETH_HEADER_LEN, &n_posted);
-            } else if (lens[0] == VHOST_TX_TOO_LONG) {
-                break;
-            }
-            driver_check_call(&b.driver);
+
+        /* If the next buffer is too small for most frames, get it out of the
+         * way with a minimal one; if it is too small for that, too, nothing
+         * more is going to happen. */
+        if (drop == VHOST_TX_TOO_LONG && max_len == ETH_HEADER_LEN) {
+            break;
         }
+        max_len = drop == VHOST_TX_TOO_LONG ? ETH_HEADER_LEN : MAX_FRAME;
     }
 
-    if (features & F(VIRTIO_NET_F_MRG_RXBUF)) {
+    if (b.ring->mergeable) {
         tx_drain(&b, chains, &n_posted);
     }
     ovs_assert(!b.port->tx->stats.drops[VHOST_TX_BROKEN]
                && !b.port->tx->stats.drops[VHOST_TX_NO_LINK]);
     bench_uninit(&b);
-    free_cacheline(frame);
-    free(iov);
     free(bytes);
     free(chains);
 }
