@@ -297,7 +297,8 @@ rx_take(struct vg_net *net, struct vg_queue *q)
             rx_error(net, "num_buffers is 0");
         }
     }
-    if (n <= 1 && buf->n_segs == 1) {
+    if (n <= 1 && buf->n_segs == 1
+        && !((uintptr_t) buf->segs[0].iov_base % sizeof(uint32_t))) {
         rx_deliver(net, q, (uint8_t *) buf->segs[0].iov_base + VG_HDR_LEN,
                    len);
         queue_give(q, buf);
