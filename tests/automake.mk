@@ -27,6 +27,7 @@ test_accel_sources = \
 	tests/test-upcall-random.c \
 	tests/test-upcall.c \
 	tests/test-vring-bad.c \
+	tests/test-vring-resume.c \
 	tests/test-vring.c \
 	tests/test-vring.h \
 	tests/upcall-fixture.c \

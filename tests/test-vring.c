@@ -35,7 +35,6 @@
 #include "random.h"
 #include "util.h"
 #include "vhost/quiesce.h"
-#include "vhost/vring-private.h"
 
 #define FILL 0xee               /* What receive buffers are made of. */
 #define MAX_FRAME 9500          /* Longest frame in random tests. */
@@ -532,59 +531,6 @@ tx_round(unsigned int n_steps)
     free(chains);
 }
 
-/* Finding back into a packed ring of which the front end says that it is new,
- * where all chains have 'n_desc' descriptors: possible if that is 1. */
-static void
-resume_round(unsigned int n_desc)
-{
-    const struct driver_desc descs[] = {
-        { driver_arena(0), 100, 0 },
-        { driver_arena(1), 100, 0 },
-        { driver_arena(2), 100, 0 },
-    };
-    unsigned int size = n_desc + random_range(DRIVER_MAX_SIZE - n_desc + 1);
-    struct bench b;
-
-    bench_init(&b, true, false, size, 0, true, 0);
-    for (unsigned int step = 0; step < 200; step++) {
-        bool fresh = !b.ring->next_avail && b.ring->avail_wrap;
-        unsigned int id, n;
-        uint16_t index;
-        uint32_t len;
-        bool wrap;
-
-        if (vring_packed_resume(b.ring->packed.desc, size, &index, &wrap)) {
-            ovs_assert(!fresh && n_desc == 1);
-            ovs_assert(index == b.ring->next_avail);
-            ovs_assert(wrap == b.ring->avail_wrap);
-        } else {
-            ovs_assert(fresh || n_desc > 1);
-        }
-
-        n = random_range(2) ? random_range(4) : random_range(size + 1);
-        while (n && driver_add(&b.driver, descs, n_desc) >= 0) {
-            n--;
-        }
-        if (random_range(4)) {
-            vhost_peek(b.port, 0, b.burst);
-            vhost_release(b.port, 0, b.burst);
-        }
-        while (random_range(8) && driver_get(&b.driver, &id, &len)) {
-            continue;
-        }
-    }
-    bench_uninit(&b);
-}
-
-static void
-test_resume(unsigned int n_rounds)
-{
-    for (unsigned int i = 0; i < n_rounds; i++) {
-        resume_round(1);
-        resume_round(3);
-    }
-}
-
 /* Guest memory */
 
 static void
@@ -778,7 +724,7 @@ test_vring_main(int argc, char *argv[])
         test_memory();
         test_lost();
     } else if (!strcmp(test, "resume")) {
-        test_resume(n);
+        test_vring_resume(n);
     } else if (!strcmp(test, "quiesce")) {
         test_quiesce(n);
     } else if (!strcmp(test, "bad")) {

@@ -38,5 +38,6 @@ void bench_init(struct bench *, bool packed, bool to_guest, unsigned int size,
 void bench_uninit(struct bench *);
 
 void test_vring_bad(void);
+void test_vring_resume(unsigned int n_rounds);
 
 #endif /* test-vring.h */

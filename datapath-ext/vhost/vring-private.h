@@ -114,8 +114,8 @@ vring_sg_init(struct vring_sg *sg, struct iovec *iov, unsigned int max)
 void vring_sg_malformed(struct vhost_ring *, struct vring_sg *,
                         const char *reason, uint64_t addr, uint32_t len);
 bool vring_break(struct vhost_ring *, const char *reason, unsigned int value);
-bool vring_packed_resume(const struct vring_packed_desc *, unsigned int size,
-                         uint16_t *index, bool *wrap);
+bool vring_packed_resume(struct vring_packed_desc *, unsigned int size,
+                         bool to_guest, uint16_t *index, bool *wrap);
 
 /* Adds the buffer that a descriptor describes to 'sg'.  The guest may post
  * buffers of no length, whose address means nothing. */

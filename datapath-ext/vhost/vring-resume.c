@@ -32,8 +32,14 @@
  * driver be 'm' descriptors ahead.  Then, going around from 'd', the next 'm'
  * descriptors are available, and all others used, each with the wrap counter
  * of the round in which that happened.  Only one (d, w, m) fits any such
- * ring.  Longer chains leave descriptors behind that fit nowhere; then we had
- * better believe the front end. */
+ * ring.
+ *
+ * If our predecessor died in the midst of a burst, a hole gapes behind the
+ * first descriptor: of 'hole' + 1 used ones, vring_packed_use() has marked all
+ * but the first, whose turn it is in vring_packed_publish().
+ *
+ * Longer chains leave descriptors behind that fit nowhere; then we had better
+ * believe the front end. */
 
 /* What the flags of a descriptor say. */
 enum slot {
@@ -69,94 +75,136 @@ slot_is_avail(enum slot slot)
     return slot == SLOT_AVAIL_0 || slot == SLOT_AVAIL_1;
 }
 
+/* A position in a ring. */
+struct position {
+    unsigned int d;
+    bool w;
+    unsigned int hole;
+};
+
 /* Returns true if the ring's descriptors are as they must be when the device
- * is at 'd' in a round with wrap counter 'w'.  With 'single', no chain may be
- * longer than one descriptor. */
+ * is at 'p->d' in a round with wrap counter 'p->w', and stores 'p->hole'. */
 static bool
 position_fits(const struct vring_packed_desc *desc, unsigned int size,
-              unsigned int d, bool w, bool single)
+              struct position *p)
 {
-    bool ahead = true;          /* Still in the available ones? */
+    enum { FIRST, HOLE, AVAIL, USED } part = FIRST;
 
+    p->hole = 0;
     for (unsigned int k = 0; k < size; k++) {
-        unsigned int i = (d + k) % size;
-        bool wrap = i >= d ? w : !w;
+        unsigned int i = (p->d + k) % size;
+        bool wrap = i >= p->d ? p->w : !p->w;
         enum slot slot = read_slot(desc, i);
 
-        ahead = ahead && slot == slot_avail(wrap);
-        if (ahead) {
-            if (single && guest_load16(&desc[i].flags) & VRING_DESC_F_NEXT) {
-                return false;
-            }
-        } else if (slot != slot_used(!wrap)) {
+        if (part != USED && slot == slot_avail(wrap)) {
+            part = k ? AVAIL : FIRST;
+        } else if (part < AVAIL && k && slot == slot_used(wrap)) {
+            part = HOLE;
+            p->hole++;
+        } else if (slot == slot_used(!wrap)) {
+            part = USED;
+        } else {
             return false;
         }
     }
     return true;
 }
 
-/* Stores in '*dp' and '*wp' the only position that may fit. */
+/* Does any descriptor that may be available continue in the next one? */
+static bool
+has_long_chains(const struct vring_packed_desc *desc, unsigned int size)
+{
+    for (unsigned int i = 0; i < size; i++) {
+        if (slot_is_avail(read_slot(desc, i))
+            && guest_load16(&desc[i].flags) & VRING_DESC_F_NEXT) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Stores the position that fits, if all descriptors are available, or all are
+ * used: it is where the rounds meet. */
 static void
-position_guess(const struct vring_packed_desc *desc, unsigned int size,
-               unsigned int *dp, bool *wp)
+position_guess_uniform(const struct vring_packed_desc *desc, unsigned int size,
+                       struct position *p)
 {
     enum slot first = read_slot(desc, 0);
-    enum slot last = read_slot(desc, size - 1);
-    enum slot prev = first;
 
-    /* An available descriptor after a used one is where we were. */
-    if (slot_is_avail(first) && !slot_is_avail(last)) {
-        *dp = 0;
-        *wp = first == SLOT_AVAIL_1;
-        return;
-    }
-    for (unsigned int i = 1; i < size; i++) {
-        enum slot slot = read_slot(desc, i);
-
-        if (slot_is_avail(slot) && !slot_is_avail(prev)) {
-            *dp = i;
-            *wp = slot == SLOT_AVAIL_1;
-            return;
-        }
-        prev = slot;
-    }
-
-    /* All are available, or all used: it is where the rounds meet. */
-    *dp = 0;
+    p->d = 0;
     for (unsigned int i = 1; i < size; i++) {
         if (read_slot(desc, i) != first) {
-            *dp = i;
+            p->d = i;
             break;
         }
     }
     if (slot_is_avail(first)) {
-        *wp = (first == SLOT_AVAIL_1) == !*dp;
+        p->w = (first == SLOT_AVAIL_1) == !p->d;
     } else {
-        *wp = (first == SLOT_USED_1) == !!*dp;
+        p->w = (first == SLOT_USED_1) == !!p->d;
     }
 }
 
+/* Looks for the position that fits, next to where available and used
+ * descriptors meet.  Returns false if there is none. */
+static bool
+position_find(const struct vring_packed_desc *desc, unsigned int size,
+              struct position *p)
+{
+    unsigned int n_meet = 0;
+
+    for (unsigned int i = 0; i < size && n_meet <= 4; i++) {
+        enum slot slot = read_slot(desc, i);
+        bool prev = slot_is_avail(read_slot(desc, (i + size - 1) % size));
+        bool next = slot_is_avail(read_slot(desc, (i + 1) % size));
+
+        if (slot_is_avail(slot) && !(prev && next)) {
+            p->d = i;
+            p->w = slot == SLOT_AVAIL_1;
+            if (position_fits(desc, size, p)) {
+                return true;
+            }
+            n_meet++;
+        }
+    }
+    if (!n_meet) {
+        position_guess_uniform(desc, size, p);
+        return position_fits(desc, size, p);
+    }
+    return false;
+}
+
 /* The front end says that the packed ring of 'size' descriptors at 'desc' is a
- * new one.  If it is not, and its position can be told, stores the latter in
- * '*index' and '*wrap' and returns true.
+ * new one.  If it is not, and its position can be told, publishes what a
+ * predecessor left half published, stores the position in '*index' and
+ * '*wrap', and returns true.
  *
  * The driver may be adding descriptors meanwhile; a position that it confuses
  * does not fit, and is looked for once more. */
 bool
-vring_packed_resume(const struct vring_packed_desc *desc, unsigned int size,
-                    uint16_t *index, bool *wrap)
+vring_packed_resume(struct vring_packed_desc *desc, unsigned int size,
+                    bool to_guest, uint16_t *index, bool *wrap)
 {
     for (int i = 0; i < 3; i++) {
-        unsigned int d;
-        bool w;
+        struct position p = { .d = 0, .w = true };
 
-        if (position_fits(desc, size, 0, true, false)) {
+        if (position_fits(desc, size, &p) && !p.hole) {
             return false;
         }
-        position_guess(desc, size, &d, &w);
-        if (position_fits(desc, size, d, w, true)) {
-            *index = d;
-            *wrap = w;
+        if (!has_long_chains(desc, size) && position_find(desc, size, &p)) {
+            *index = p.d;
+            *wrap = p.w;
+            if (p.hole) {
+                uint16_t flags = to_guest ? VRING_DESC_F_WRITE : 0;
+
+                if (p.w) {
+                    flags |= ((1u << VRING_PACKED_DESC_F_AVAIL)
+                              | (1u << VRING_PACKED_DESC_F_USED));
+                }
+                guest_store16_release(&desc[p.d].flags, flags);
+                *wrap = p.w != (p.d + p.hole + 1 >= size);
+                *index = (p.d + p.hole + 1) % size;
+            }
             return true;
         }
     }

@@ -116,8 +116,8 @@ vring_start_packed(struct vhost_ring *ring, const struct vring_config *c)
     ring->next_used = c->used_base & 0x7fff;
     ring->used_wrap = c->used_base >> 15;
     if (c->avail_base == VRING_PACKED_NEW
-        && vring_packed_resume(c->desc, c->size, &ring->next_avail,
-                               &ring->avail_wrap)) {
+        && vring_packed_resume(c->desc, c->size, c->to_guest,
+                               &ring->next_avail, &ring->avail_wrap)) {
         ring->next_used = ring->next_avail;
         ring->used_wrap = ring->avail_wrap;
         VLOG_INFO("%s: ring %u resumes at descriptor %"PRIu16", which the "
