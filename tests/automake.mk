@@ -22,6 +22,7 @@ test_accel_sources = \
 	tests/random-frame.h \
 	tests/test-action-compile.c \
 	tests/test-action.c \
+	tests/test-dp.c \
 	tests/test-flow.c \
 	tests/test-placement.c \
 	tests/test-upcall-random.c \
@@ -66,6 +67,7 @@ run_suite = $(PYTHON3) $(srcdir)/build-aux/run-suite --source '$(srcdir)/tests' 
 # Unit tests.
 testsuite_at = \
 	tests/action.at \
+	tests/dp.at \
 	tests/flow.at \
 	tests/placement.at \
 	tests/testsuite.at \

@@ -93,6 +93,16 @@ upcall_fixture_packet_id(const struct dp_packet *packet)
     return id;
 }
 
+uint16_t
+upcall_fixture_packet_flow(const struct dp_packet *packet)
+{
+    ovs_be16 port;
+
+    memcpy(&port, (const uint8_t *) dp_packet_data(packet) + FLOW_OFS,
+           sizeof port);
+    return ntohs(port);
+}
+
 void
 upcall_fixture_wildcards(struct flow_wildcards *wc, uint16_t flow)
 {

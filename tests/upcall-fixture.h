@@ -44,6 +44,7 @@ void upcall_fixture_destroy(struct upcall_fixture *);
 struct dp_packet *upcall_fixture_packet(unsigned int in_port, uint16_t flow,
                                         uint32_t id);
 uint32_t upcall_fixture_packet_id(const struct dp_packet *);
+uint16_t upcall_fixture_packet_flow(const struct dp_packet *);
 
 /* What a callback answers: a mask that has 'flow' bits of the microflow, and
  * some actions. */
