@@ -74,6 +74,7 @@ static struct life lives[N_PORTS + 1];
 static atomic_uint n_bursts;    /* Received by all. */
 static atomic_uint wanted_rxqs;
 static atomic_bool silent;      /* Nothing is received any more. */
+static struct ovs_mutex stp_mutex;      /* See execute_packet(). */
 static uint32_t seed;
 
 /* The netdevs */
@@ -256,6 +257,29 @@ compose_actions(uint32_t random, bool second_pass, struct ofpbuf *actions)
     }
 }
 
+/* Executes a packet as ofproto does, perhaps under a lock that its callback
+ * takes, too, such as that of STP. */
+static void
+execute_packet(struct dp *dp, uint32_t random)
+    OVS_NO_THREAD_SAFETY_ANALYSIS
+{
+    struct dp_packet *packet = upcall_fixture_packet(0, 0, 0);
+    bool lock = random & (1u << 30);
+    struct ofpbuf actions;
+
+    ofpbuf_init(&actions, 0);
+    compose_actions(random, false, &actions);
+    if (lock) {
+        ovs_mutex_lock(&stp_mutex);
+    }
+    pmd_execute(dp->shared, packet, actions.data, actions.size);
+    if (lock) {
+        ovs_mutex_unlock(&stp_mutex);
+    }
+    ofpbuf_uninit(&actions);
+    dp_packet_delete(packet);
+}
+
 static int
 test_cb(const struct dp_packet *packet OVS_UNUSED, const struct flow *flow,
         ovs_u128 *ufid OVS_UNUSED, unsigned int pmd_id OVS_UNUSED,
@@ -270,10 +294,18 @@ test_cb(const struct dp_packet *packet OVS_UNUSED, const struct flow *flow,
 
     atomic_add(&n_called, 1, &n);
     random = hash_int(n, seed);
-    if (random >> 28 == 0) {
+    switch (random >> 27) {
+    case 0:
         sched_yield();
-    } else if (random >> 28 == 1) {
+        break;
+    case 1:
         dp_get_counters(dp, counters);
+        break;
+    case 2:
+        execute_packet(dp, hash_int(n, seed + 1) | (1u << 30));
+        break;
+    default:
+        break;
     }
     if (type != DPIF_UC_MISS) {
         return EAGAIN;
@@ -283,22 +315,13 @@ test_cb(const struct dp_packet *packet OVS_UNUSED, const struct flow *flow,
     return random >> 24 & 7 ? 0 : ENOSPC;
 }
 
-/* Executes packets, as ofproto's threads do. */
 static void *
-executor_main(void *dp_)
+executor_main(void *dp)
 {
-    struct dp *dp = dp_;
     bool is_silent = false;
 
     while (!is_silent) {
-        struct dp_packet *packet = upcall_fixture_packet(0, 0, 0);
-        struct ofpbuf actions;
-
-        ofpbuf_init(&actions, 0);
-        compose_actions(random_uint32(), false, &actions);
-        pmd_execute(dp->shared, packet, actions.data, actions.size);
-        ofpbuf_uninit(&actions);
-        dp_packet_delete(packet);
+        execute_packet(dp, random_uint32());
         ovsrcu_quiesce();
         sched_yield();
         atomic_read(&silent, &is_silent);
@@ -468,6 +491,7 @@ test_dp(int rounds)
     for (unsigned int i = 0; i <= N_PORTS; i++) {
         ovs_mutex_init(&lives[i].mutex);
     }
+    ovs_mutex_init_recursive(&stp_mutex);
     atomic_store(&wanted_rxqs, 2);
     dp_set_config(dp, NULL, 20);
     upcall_register_cb(dp->upcall, test_cb, dp);
@@ -489,6 +513,7 @@ test_dp(int rounds)
     }
     upcall_disable(dp->upcall);
     dp_destroy(dp);
+    ovs_mutex_destroy(&stp_mutex);
     for (unsigned int i = 0; i <= N_PORTS; i++) {
         ovs_mutex_destroy(&lives[i].mutex);
     }
