@@ -13,7 +13,7 @@
  * limitations under the License.
  */
 
-/* Random test of a whole datapath, without guests: polling threads receive
+/* Random test of a whole datapath, without guests: its threads receive
  * packets of few microflows from netdevs that exist here only, while ports
  * come and go, change their queues and move between threads, flows are
  * deleted, upcalls disabled, and other threads execute packets and read
@@ -216,21 +216,28 @@ test_netdev_rxq_recv(struct netdev_rxq *rxq, struct dp_packet_batch *batch,
     return 0;
 }
 
-static const struct netdev_class test_netdev_class = {
-    .type = "test",
-    .is_pmd = true,
-    .alloc = test_netdev_alloc,
-    .construct = test_netdev_construct,
-    .destruct = test_netdev_destruct,
-    .dealloc = test_netdev_dealloc,
-    .reconfigure = test_netdev_reconfigure,
-    .update_flags = test_netdev_update_flags,
-    .send = test_netdev_send,
-    .rxq_alloc = test_netdev_rxq_alloc,
-    .rxq_construct = test_netdev_rxq_construct,
-    .rxq_destruct = test_netdev_rxq_destruct,
-    .rxq_dealloc = test_netdev_rxq_dealloc,
-    .rxq_recv = test_netdev_rxq_recv,
+#define TEST_NETDEV(TYPE, IS_PMD)                 \
+    {                                             \
+        .type = TYPE,                             \
+        .is_pmd = IS_PMD,                         \
+        .alloc = test_netdev_alloc,               \
+        .construct = test_netdev_construct,       \
+        .destruct = test_netdev_destruct,         \
+        .dealloc = test_netdev_dealloc,           \
+        .reconfigure = test_netdev_reconfigure,   \
+        .update_flags = test_netdev_update_flags, \
+        .send = test_netdev_send,                 \
+        .rxq_alloc = test_netdev_rxq_alloc,       \
+        .rxq_construct = test_netdev_rxq_construct, \
+        .rxq_destruct = test_netdev_rxq_destruct, \
+        .rxq_dealloc = test_netdev_rxq_dealloc,   \
+        .rxq_recv = test_netdev_rxq_recv,         \
+    }
+
+/* The control thread polls the first one. */
+static const struct netdev_class test_netdev_classes[] = {
+    TEST_NETDEV("test-main", false),
+    TEST_NETDEV("test-pmd", true),
 };
 
 /* ofproto's part */
@@ -367,6 +374,7 @@ add_or_delete_port(struct dp *dp, unsigned int no)
     if (port_exists(dp, no)) {
         ovs_assert(!dp_port_del(dp, u32_to_odp(no)));
     } else if (lives[no].epoch + 1 < N_EPOCHS) {
+        const char *type = test_netdev_classes[no > 1].type;
         odp_port_t port_no = u32_to_odp(no);
         char name[8];
 
@@ -374,8 +382,8 @@ add_or_delete_port(struct dp *dp, unsigned int no)
         atomic_store(&lives[no].n_received, 0);
         atomic_store(&lives[no].n_sent, 0);
         snprintf(name, sizeof name, "n%u", no);
-        ovs_assert(!dp_port_add(dp, name, "test", &port_no));
-        ovs_assert(dp_port_add(dp, name, "test", &port_no) == EEXIST);
+        ovs_assert(!dp_port_add(dp, name, type, &port_no));
+        ovs_assert(dp_port_add(dp, name, type, &port_no) == EEXIST);
     }
 }
 
@@ -528,7 +536,8 @@ test_dp_main(int argc, char *argv[])
     }
     vlog_set_levels(NULL, VLF_ANY_DESTINATION, VLL_OFF);
     ovs_numa_init();
-    netdev_register_provider(&test_netdev_class);
+    netdev_register_provider(&test_netdev_classes[0]);
+    netdev_register_provider(&test_netdev_classes[1]);
     random_init();
     seed = argc > 2 ? strtoul(argv[2], NULL, 0) : random_uint32();
     printf("seed %"PRIu32"\n", seed);
