@@ -25,12 +25,12 @@
 # All of them print progress to stdout, and end the shell with one sentence on
 # stderr when they fail.
 
-accel_packages_build="autoconf automake bzip2 gcc libbpf-dev libcap-ng-dev
+accel_packages_build="autoconf automake bzip2 gcc git libbpf-dev libcap-ng-dev
     libc6-dev libdpdk-dev libnuma-dev libpcap-dev libssl-dev libtool
     libunbound-dev libxdp-dev make openvswitch-source pkg-config python3"
 accel_packages_guest="busybox-static cpio dpdk dpdk-dev iproute2 procps
     qemu-system-x86 socat"
-accel_packages_test="$accel_packages_guest clang conntrack curl ethtool git
+accel_packages_test="$accel_packages_guest clang conntrack curl ethtool
     iptables iputils-arping iputils-ping kmod lftp net-tools netcat-openbsd
     nftables python3-netaddr python3-pyftpdlib python3-pyparsing
     python3-pytest python3-scapy python3-setuptools python3-sortedcontainers
