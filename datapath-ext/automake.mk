@@ -67,6 +67,12 @@ datapath_ext_upcall = \
 	datapath-ext/upcall/upcall-private.h \
 	datapath-ext/upcall/upcall.c \
 	datapath-ext/upcall/upcall.h
+datapath_ext_meter = \
+	datapath-ext/meter/meter.c \
+	datapath-ext/meter/meter.h
+datapath_ext_bond = \
+	datapath-ext/bond/bond.c \
+	datapath-ext/bond/bond.h
 datapath_ext_port = \
 	datapath-ext/port/port.c \
 	datapath-ext/port/port.h
@@ -79,4 +85,6 @@ datapath_ext_sources = \
 	$(datapath_ext_action) \
 	$(datapath_ext_pmd) \
 	$(datapath_ext_upcall) \
+	$(datapath_ext_meter) \
+	$(datapath_ext_bond) \
 	$(datapath_ext_port)

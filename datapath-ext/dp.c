@@ -19,6 +19,7 @@
 
 #include <errno.h>
 
+#include "conntrack.h"
 #include "dpdk.h"
 #include "odp-util.h"
 #include "openvswitch/dynamic-string.h"
@@ -80,11 +81,17 @@ dp_create(const char *name, struct vhost_port *(*vhost)(const struct netdev *))
     dp->flows = megaflow_table_create();
     dp->upcall = upcall_create(name, dp->flows);
     upcall_set_n_threads(dp->upcall, 1);
+    dp->meters = meter_table_create();
+    dp->bonds = bond_table_create();
+    dp->conntrack = conntrack_init();
 
     dp->env.dp_name = dp->name;
     dp->env.ports = &dp->ports;
     dp->env.flows = dp->flows;
     dp->env.upcall = dp->upcall;
+    dp->env.meters = dp->meters;
+    dp->env.bonds = dp->bonds;
+    dp->env.conntrack = dp->conntrack;
     atomic_init(&dp->env.max_sleep_us, 0);
     dp->shared = pmd_create_shared(&dp->env);
     return dp;
@@ -101,6 +108,9 @@ dp_destroy(struct dp *dp)
     ovs_assert(!dp->n_pmds);
     pmd_destroy_shared(dp->shared);
     upcall_destroy(dp->upcall);
+    conntrack_destroy(dp->conntrack);
+    bond_table_destroy(dp->bonds);
+    meter_table_destroy(dp->meters);
     megaflow_table_destroy(dp->flows);
     port_table_destroy(&dp->ports);
     seq_destroy(dp->port_seq);

@@ -20,22 +20,27 @@
  * ====================================================
  *
  * A 'struct dp' owns ports (port/), megaflows (flow/), upcall threads
- * (upcall/) and polling threads (pmd/).  It knows nothing of ovsdb, ofproto or
- * dpif: lib/dpif-accel.c translates.
+ * (upcall/), polling threads (pmd/), meters (meter/), bonds (bond/) and OVS's
+ * connection tracker.  It knows nothing of ovsdb, ofproto or dpif:
+ * lib/dpif-accel.c translates.
  *
  * Unless said otherwise, functions belong to the control thread (OVS's main
  * thread).  Functions that take or give megaflows are thread-safe: see
- * flow/megaflow.h. */
+ * flow/megaflow.h.  So are those of conntrack.h, which are called with the
+ * tracker itself. */
 
 #include <stdbool.h>
 
+#include "bond/bond.h"
 #include "dpif.h"
 #include "flow/megaflow.h"
+#include "meter/meter.h"
 #include "ovs-thread.h"
 #include "pmd/pmd.h"
 #include "port/port.h"
 #include "upcall/upcall.h"
 
+struct conntrack;
 struct ds;
 
 struct dp {
@@ -43,6 +48,9 @@ struct dp {
     struct port_table ports;
     struct megaflow_table *flows;
     struct upcall *upcall;
+    struct meter_table *meters;
+    struct bond_table *bonds;
+    struct conntrack *conntrack;    /* Owned; see conntrack.h of OVS. */
 
     struct pmd_env env;         /* The above, for pmd/. */
     struct pmd *shared;         /* The main thread's context. */

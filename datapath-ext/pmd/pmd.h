@@ -42,7 +42,10 @@
 #include "port/port.h"
 #include "upcall/upcall.h"
 
+struct bond_table;
+struct conntrack;
 struct dp_packet;
+struct meter_table;
 struct nlattr;
 struct pmd;
 
@@ -52,6 +55,9 @@ struct pmd_env {
     struct port_table *ports;
     struct megaflow_table *flows;
     struct upcall *upcall;
+    struct meter_table *meters;
+    struct bond_table *bonds;
+    struct conntrack *conntrack;
     atomic_uint32_t max_sleep_us;   /* "pmd-maxsleep": longest sleep of an idle
                                      * thread, 0 to poll without pause. */
 };
