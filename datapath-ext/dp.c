@@ -449,6 +449,25 @@ dp_port_del(struct dp *dp, odp_port_t port_no)
 }
 
 int
+dp_port_renumber(struct dp *dp, const char *name, odp_port_t port_no)
+{
+    struct port *port = port_table_find_by_name(&dp->ports, name);
+
+    if (!port) {
+        return ENODEV;
+    } else if (port_table_find(&dp->ports, port_no)) {
+        return EBUSY;
+    }
+    withdraw_port(dp, port);
+    await_answers(port);
+    port->port_no = port_no;
+    port_table_insert(&dp->ports, port);
+    place_queues(dp);
+    seq_change(dp->port_seq);
+    return 0;
+}
+
+int
 dp_port_set_affinity(struct dp *dp, odp_port_t port_no, const char *affinity)
 {
     struct port *port = port_table_find(&dp->ports, port_no);

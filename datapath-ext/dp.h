@@ -84,6 +84,10 @@ int dp_port_add(struct dp *, const char *name, const char *type,
                 odp_port_t *port_no);
 int dp_port_del(struct dp *, odp_port_t);
 
+/* Gives port 'name' number 'port_no'.  Returns ENODEV if there is no such
+ * port, EBUSY if the number is taken. */
+int dp_port_renumber(struct dp *, const char *name, odp_port_t port_no);
+
 /* "pmd-rxq-affinity" of a port, as "QUEUE:CORE,...", or NULL. */
 int dp_port_set_affinity(struct dp *, odp_port_t, const char *affinity);
 

@@ -38,14 +38,17 @@ static struct shash dps OVS_GUARDED_BY(dps_mutex)
     = SHASH_INITIALIZER(&dps);  /* Of 'struct dpif_accel_dp's. */
 
 static int
-dpif_accel_enumerate(struct sset *all_dps, const struct dpif_class *class
-                     OVS_UNUSED)
+dpif_accel_enumerate(struct sset *all_dps, const struct dpif_class *class)
 {
     struct shash_node *node;
 
     ovs_mutex_lock(&dps_mutex);
     SHASH_FOR_EACH (node, &dps) {
-        sset_add(all_dps, node->name);
+        const struct dpif_accel_dp *adp = node->data;
+
+        if (adp->class == class) {
+            sset_add(all_dps, node->name);
+        }
     }
     ovs_mutex_unlock(&dps_mutex);
     return 0;
@@ -67,15 +70,20 @@ dpif_accel_for_each(void (*cb)(struct dp *, void *aux), void *aux)
     ovs_mutex_unlock(&dps_mutex);
 }
 
+static bool
+class_is_dummy(const struct dpif_class *class)
+{
+    return class != &dpif_accel_class;
+}
+
 /* Classes that accel serves under another name: what OpenStack, libvirt hooks
  * and scripts write for netdev bridges works here as it is.  A port of a
  * physical DPDK device needs EAL before its class exists. */
 static const char *
-dpif_accel_port_open_type(const struct dpif_class *class OVS_UNUSED,
-                          const char *type)
+dpif_accel_port_open_type(const struct dpif_class *class, const char *type)
 {
     if (!strcmp(type, "internal")) {
-        return "tap";
+        return class_is_dummy(class) ? "dummy-internal" : "tap";
     } else if (!strcmp(type, "dpdkvhostuserclient")) {
         return "accelvhost";
     } else if (!strcmp(type, "dpdkvhostuser")) {
@@ -92,7 +100,8 @@ dpif_accel_port_open_type(const struct dpif_class *class OVS_UNUSED,
 }
 
 static int
-create_dp(const char *name, struct dpif_accel_dp **adpp)
+create_dp(const struct dpif_class *class, const char *name,
+          struct dpif_accel_dp **adpp)
     OVS_REQUIRES(dps_mutex)
 {
     struct dpif_accel_dp *adp = xzalloc(sizeof *adp);
@@ -100,8 +109,10 @@ create_dp(const char *name, struct dpif_accel_dp **adpp)
     int error;
 
     adp->dp = dp_create(name, netdev_accel_vhost_get_port);
+    adp->class = class;
     ovs_refcount_init(&adp->ref_cnt);
-    error = dp_port_add(adp->dp, name, "tap", &local);
+    error = dp_port_add(adp->dp, name,
+                        dpif_accel_port_open_type(class, "internal"), &local);
     if (error) {
         dp_destroy(adp->dp);
         free(adp);
@@ -112,7 +123,7 @@ create_dp(const char *name, struct dpif_accel_dp **adpp)
     return 0;
 }
 
-static int
+int
 dpif_accel_open(const struct dpif_class *class, const char *name, bool create,
                 struct dpif **dpifp)
 {
@@ -122,9 +133,9 @@ dpif_accel_open(const struct dpif_class *class, const char *name, bool create,
     ovs_mutex_lock(&dps_mutex);
     adp = shash_find_data(&dps, name);
     if (adp) {
-        error = create ? EEXIST : 0;
+        error = adp->class != class ? EINVAL : create ? EEXIST : 0;
     } else {
-        error = create ? create_dp(name, &adp) : ENODEV;
+        error = create ? create_dp(class, name, &adp) : ENODEV;
     }
     if (!error) {
         struct dpif_accel *dpif = xzalloc(sizeof *dpif);
@@ -222,8 +233,39 @@ dpif_accel_port_add(struct dpif *dpif, struct netdev *netdev,
                  "\"netdev\"", netdev_get_name(netdev), type);
         return EOPNOTSUPP;
     }
+    if (*port_no == ODPP_NONE && class_is_dummy(dpif->dpif_class)) {
+        *port_no = dpif_accel_dummy_port_no(dpif_accel_dp(dpif),
+                                            netdev_get_name(netdev));
+    }
     return dp_port_add(dpif_accel_dp(dpif), netdev_get_name(netdev), type,
                        port_no);
+}
+
+char *
+dpif_accel_dummy_renumber(const char *dp_name, const char *port_name,
+                          odp_port_t new_no)
+{
+    const char *problem = NULL;
+    struct dpif_accel_dp *adp;
+
+    ovs_mutex_lock(&dps_mutex);
+    adp = shash_find_data(&dps, dp_name);
+    if (!adp || !class_is_dummy(adp->class)) {
+        problem = "unknown datapath or not a dummy";
+    } else if (new_no == ODPP_LOCAL || new_no == ODPP_NONE) {
+        problem = "bad port number";
+    } else {
+        switch (dp_port_renumber(adp->dp, port_name, new_no)) {
+        case ENODEV:
+            problem = "unknown port";
+            break;
+        case EBUSY:
+            problem = "port number already in use";
+            break;
+        }
+    }
+    ovs_mutex_unlock(&dps_mutex);
+    return nullable_xstrdup(problem);
 }
 
 static int

@@ -33,6 +33,7 @@ extern const struct dpif_class dpif_accel_class;
 /* A datapath under its name, shared by the dpifs that are open on it. */
 struct dpif_accel_dp {
     struct dp *dp;
+    const struct dpif_class *class;     /* dpif_accel_class or a copy. */
     struct ovs_refcount ref_cnt;
     bool destroyed;
 };
@@ -43,10 +44,20 @@ struct dpif_accel {
     uint64_t last_port_seq;
 };
 
+/* True of dpif_accel_class and of its copies under other names: see
+ * dpif-accel-dummy.c. */
+int dpif_accel_open(const struct dpif_class *, const char *name, bool create,
+                    struct dpif **);
+static inline bool
+dpif_is_accel(const struct dpif *dpif)
+{
+    return dpif->dpif_class->open == dpif_accel_open;
+}
+
 static inline struct dpif_accel *
 dpif_accel_cast(const struct dpif *dpif)
 {
-    ovs_assert(dpif->dpif_class == &dpif_accel_class);
+    ovs_assert(dpif_is_accel(dpif));
     return CONTAINER_OF(dpif, struct dpif_accel, dpif);
 }
 
@@ -71,6 +82,18 @@ int dpif_accel_flow_dump_next(struct dpif_flow_dump_thread *,
                               struct dpif_flow *, int max_flows);
 void dpif_accel_operate(struct dpif *, struct dpif_op **, size_t n_ops,
                         enum dpif_offload_type);
+
+/* dpif-accel-dummy.c */
+
+/* The number that tests expect for a port that is called 'name': the number in
+ * the name, plus 100 if it is a bridge's ("br*"), or ODPP_NONE if there is
+ * none or it is taken. */
+odp_port_t dpif_accel_dummy_port_no(const struct dp *, const char *name);
+
+/* Gives a port of a dummy datapath another number.  Returns NULL, or what is
+ * wrong with the arguments, for the caller to free. */
+char *dpif_accel_dummy_renumber(const char *dp_name, const char *port_name,
+                                odp_port_t new_no);
 
 /* dpif-accel-unixctl.c */
 void dpif_accel_unixctl_register(void);

@@ -115,4 +115,5 @@ clean-local:
 	rm -rf tests/system-accel
 DISTCLEANFILES += tests/atconfig
 
+include tests/ovs-unit.mk
 include tests/system-userspace.mk
