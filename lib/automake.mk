@@ -18,8 +18,10 @@ lib_sources = \
 	lib/accel-dpdk.c \
 	lib/accel-dpdk.h \
 	lib/accel-init.c \
+	lib/dpif-accel-ct.c \
 	lib/dpif-accel-dummy.c \
 	lib/dpif-accel-flow.c \
+	lib/dpif-accel-meter.c \
 	lib/dpif-accel-unixctl.c \
 	lib/dpif-accel.c \
 	lib/dpif-accel.h \

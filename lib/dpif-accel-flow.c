@@ -39,9 +39,16 @@ static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(5, 5);
 
 /* What the keys of our megaflows can hold. */
 static const struct odp_support accel_support = {
+    .recirc = true,
+    .ct_state = true,
+    .ct_state_nat = true,
+    .ct_zone = true,
+    .ct_mark = true,
+    .ct_label = true,
+    .ct_orig_tuple = true,
+    .ct_orig_tuple6 = true,
     .max_vlan_headers = SIZE_MAX,
     .max_mpls_depth = SIZE_MAX,
-    .recirc = true,
 };
 
 /* From Netlink attributes */
@@ -59,8 +66,7 @@ log_bad_flow(const char *what, const struct nlattr *key, size_t key_len,
     ds_destroy(&ds);
 }
 
-/* Parses a key into 'flow'.  Connection tracking state can't be matched,
- * because nothing tracks connections yet. */
+/* Parses a key into 'flow'. */
 static int
 flow_from_key(const struct nlattr *key, size_t key_len, bool probe,
               struct flow *flow)
@@ -71,15 +77,7 @@ flow_from_key(const struct nlattr *key, size_t key_len, bool probe,
         }
         return EINVAL;
     }
-    if (flow->ct_state || flow->ct_zone || flow->ct_mark
-        || !ovs_u128_is_zero(flow->ct_label)) {
-        if (!probe) {
-            log_bad_flow("connection tracking state, which datapath type "
-                         "\"accel\" does not have", key, key_len, NULL, 0);
-        }
-        return EOPNOTSUPP;
-    }
-    return 0;
+    return flow->ct_state & CS_UNSUPPORTED_MASK ? EINVAL : 0;
 }
 
 static int

@@ -214,6 +214,12 @@ stats_show(struct dp *dp, struct ds *ds)
     free(ports);
 }
 
+static void
+bond_show(struct dp *dp, struct ds *ds)
+{
+    bond_format(dp->bonds, ds);
+}
+
 void
 dpif_accel_unixctl_register(void)
 {
@@ -225,4 +231,6 @@ dpif_accel_unixctl_register(void)
                              unixctl_show, pmd_stats_clear);
     unixctl_command_register("dpif-accel/pmd-rxq-show", "[dp]", 0, 1,
                              unixctl_show, pmd_rxq_show);
+    unixctl_command_register("dpif-accel/bond-show", "[dp]", 0, 1,
+                             unixctl_show, bond_show);
 }

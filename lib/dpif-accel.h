@@ -95,6 +95,55 @@ odp_port_t dpif_accel_dummy_port_no(const struct dp *, const char *name);
 char *dpif_accel_dummy_renumber(const char *dp_name, const char *port_name,
                                 odp_port_t new_no);
 
+/* dpif-accel-ct.c */
+int dpif_accel_ct_dump_start(struct dpif *, struct ct_dpif_dump_state **,
+                             const uint16_t *zone, int *n_buckets);
+int dpif_accel_ct_dump_next(struct dpif *, struct ct_dpif_dump_state *,
+                            struct ct_dpif_entry *);
+int dpif_accel_ct_dump_done(struct dpif *, struct ct_dpif_dump_state *);
+int dpif_accel_ct_flush(struct dpif *, const uint16_t *zone,
+                        const struct ct_dpif_tuple *);
+int dpif_accel_ct_set_maxconns(struct dpif *, uint32_t);
+int dpif_accel_ct_get_maxconns(struct dpif *, uint32_t *);
+int dpif_accel_ct_get_nconns(struct dpif *, uint32_t *);
+int dpif_accel_ct_set_tcp_seq_chk(struct dpif *, bool);
+int dpif_accel_ct_get_tcp_seq_chk(struct dpif *, bool *);
+int dpif_accel_ct_get_features(struct dpif *, enum ct_features *);
+int dpif_accel_ct_set_limits(struct dpif *, const uint32_t *default_limit,
+                             const struct ovs_list *limits);
+int dpif_accel_ct_get_limits(struct dpif *, uint32_t *default_limit,
+                             const struct ovs_list *request,
+                             struct ovs_list *reply);
+int dpif_accel_ct_del_limits(struct dpif *, const struct ovs_list *limits);
+int dpif_accel_ct_set_timeout_policy(struct dpif *,
+                                     const struct ct_dpif_timeout_policy *);
+int dpif_accel_ct_get_timeout_policy(struct dpif *, uint32_t id,
+                                     struct ct_dpif_timeout_policy *);
+int dpif_accel_ct_del_timeout_policy(struct dpif *, uint32_t id);
+int dpif_accel_ct_get_timeout_policy_name(struct dpif *, uint32_t id,
+                                          uint16_t dl_type, uint8_t nw_proto,
+                                          char **name, bool *is_generic);
+int dpif_accel_ipf_set_enabled(struct dpif *, bool v6, bool enable);
+int dpif_accel_ipf_set_min_frag(struct dpif *, bool v6, uint32_t);
+int dpif_accel_ipf_set_max_nfrags(struct dpif *, uint32_t);
+int dpif_accel_ipf_get_status(struct dpif *, struct dpif_ipf_status *);
+int dpif_accel_ipf_dump_start(struct dpif *, struct ipf_dump_ctx **);
+int dpif_accel_ipf_dump_next(struct dpif *, void *ctx, char **dump);
+int dpif_accel_ipf_dump_done(struct dpif *, void *ctx);
+
+/* dpif-accel-meter.c */
+void dpif_accel_meter_get_features(const struct dpif *,
+                                   struct ofputil_meter_features *);
+int dpif_accel_meter_set(struct dpif *, ofproto_meter_id,
+                         struct ofputil_meter_config *);
+int dpif_accel_meter_get(const struct dpif *, ofproto_meter_id,
+                         struct ofputil_meter_stats *, uint16_t n_bands);
+int dpif_accel_meter_del(struct dpif *, ofproto_meter_id,
+                         struct ofputil_meter_stats *, uint16_t n_bands);
+int dpif_accel_bond_add(struct dpif *, uint32_t id, odp_port_t *members);
+int dpif_accel_bond_del(struct dpif *, uint32_t id);
+int dpif_accel_bond_stats_get(struct dpif *, uint32_t id, uint64_t *n_bytes);
+
 /* dpif-accel-unixctl.c */
 void dpif_accel_unixctl_register(void);
 
