@@ -22,8 +22,10 @@ test_accel_sources = \
 	tests/random-frame.h \
 	tests/test-action-compile.c \
 	tests/test-action.c \
+	tests/test-bond.c \
 	tests/test-dp.c \
 	tests/test-flow.c \
+	tests/test-meter.c \
 	tests/test-placement.c \
 	tests/test-upcall-random.c \
 	tests/test-upcall.c \
@@ -69,6 +71,7 @@ testsuite_at = \
 	tests/action.at \
 	tests/dp.at \
 	tests/flow.at \
+	tests/meter.at \
 	tests/placement.at \
 	tests/testsuite.at \
 	tests/upcall.at \
