@@ -44,6 +44,7 @@ datapath_ext_flow = \
 	datapath-ext/flow/classifier.c \
 	datapath-ext/flow/flow-private.h \
 	datapath-ext/flow/key.c \
+	datapath-ext/flow/log.c \
 	datapath-ext/flow/megaflow.h \
 	datapath-ext/flow/shape.c \
 	datapath-ext/flow/shape.h \

@@ -37,20 +37,6 @@ static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(5, 5);
 /* Flows that one call of dpif_flow_dump_next() may return. */
 #define DUMP_BATCH 50
 
-/* What the keys of our megaflows can hold. */
-static const struct odp_support accel_support = {
-    .recirc = true,
-    .ct_state = true,
-    .ct_state_nat = true,
-    .ct_zone = true,
-    .ct_mark = true,
-    .ct_label = true,
-    .ct_orig_tuple = true,
-    .ct_orig_tuple6 = true,
-    .max_vlan_headers = SIZE_MAX,
-    .max_mpls_depth = SIZE_MAX,
-};
-
 /* From Netlink attributes */
 
 static void
@@ -150,7 +136,7 @@ to_dpif_flow(const struct megaflow *mf, struct ofpbuf *key,
         struct odp_flow_key_parms parms = {
             .flow = &mf->flow,
             .mask = &mf->mask.masks,
-            .support = accel_support,
+            .support = megaflow_support,
         };
 
         flow->key = ofpbuf_tail(key);

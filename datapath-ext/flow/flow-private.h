@@ -117,6 +117,11 @@ unsigned int flow_table_ports_seq(const struct megaflow_table *);
 struct flow_port *flow_table_find_port(const struct megaflow_table *,
                                        odp_port_t in_port);
 
+/* Logs at debug level that 'mf' now has 'new' actions, in place of 'old'
+ * unless NULL. */
+void flow_log_put(const struct megaflow *mf, const struct action_program *old,
+                  const struct action_program *new);
+
 /* What megaflow_table_run() does from time to time. */
 void flow_table_rank(struct megaflow_table *);
 void flow_table_narrow(struct megaflow_table *);

@@ -52,6 +52,7 @@
 struct action_program;
 struct dp_packet;
 struct match;
+struct odp_support;
 struct ofpbuf;
 
 /* Key */
@@ -80,6 +81,9 @@ bool flow_key_equal(const struct flow_key *, const struct flow_key *);
 uint16_t flow_key_tcp_flags(const struct flow_key *);
 
 /* Megaflow */
+
+/* What megaflows can match, for their Netlink attributes. */
+extern const struct odp_support megaflow_support;
 
 struct megaflow_stats {
     uint64_t packets;

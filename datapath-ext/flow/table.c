@@ -387,6 +387,7 @@ table_put__(struct megaflow_table *table, const ovs_u128 *ufid,
             return ENOSPC;
         }
         mf = table_insert(table, ufid, match, program);
+        flow_log_put(mf, NULL, program);
         if (stats) {
             memset(stats, 0, sizeof *stats);
         }
@@ -399,6 +400,7 @@ table_put__(struct megaflow_table *table, const ovs_u128 *ufid,
         }
         old = ovsrcu_get_protected(struct action_program *, &mf->program);
         ovsrcu_set(&mf->program, program);
+        flow_log_put(mf, old, program);
         ovsrcu_postpone(action_program_free, old);
         if (flags & MEGAFLOW_ZERO_STATS) {
             megaflow_zero_stats(mf->private_);

@@ -23,13 +23,16 @@
 #include "coverage.h"
 #include "dp-packet.h"
 #include "odp-util.h"
+#include "openvswitch/dynamic-string.h"
 #include "openvswitch/match.h"
+#include "openvswitch/ofp-print.h"
 #include "openvswitch/vlog.h"
 #include "upcall/upcall-private.h"
 
 VLOG_DEFINE_THIS_MODULE(accel_upcall_ask);
 
 static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(5, 5);
+static struct vlog_rate_limit debug_rl = VLOG_RATE_LIMIT_INIT(600, 600);
 
 /* Enters a stretch in which the callback may be called, if upcalls are
  * enabled.  May nest: a callback can execute packets that miss. */
@@ -58,6 +61,33 @@ ask_end(struct upcall *u)
         xpthread_cond_broadcast(&u->idle);
     }
     ovs_mutex_unlock(&u->mutex);
+}
+
+/* In the words of dpif-netdev: people and tests look for these lines. */
+static void
+log_upcall(const struct upcall *u, enum dpif_upcall_type type,
+           const struct dp_packet *packet, const struct flow *flow)
+{
+    struct odp_flow_key_parms parms = {
+        .flow = flow,
+        .support = megaflow_support,
+    };
+    struct ds ds = DS_EMPTY_INITIALIZER;
+    struct odputil_keybuf stub;
+    struct ofpbuf key;
+    char *text;
+
+    if (VLOG_DROP_DBG(&debug_rl)) {
+        return;
+    }
+    ofpbuf_use_stack(&key, &stub, sizeof stub);
+    odp_flow_key_from_flow(&parms, &key);
+    odp_flow_key_format(key.data, key.size, &ds);
+    text = ofp_dp_packet_to_string(packet);
+    VLOG_DBG("%s: %s upcall:\n%s\n%s", u->dp_name,
+             dpif_upcall_type_to_string(type), ds_cstr(&ds), text);
+    free(text);
+    ds_destroy(&ds);
 }
 
 /* Installs the megaflow that ofproto's callback described.  It has made its
@@ -109,6 +139,7 @@ ask_ofproto(struct upcall *u, struct dp_packet *packet, struct match *match,
 
     odp_flow_key_hash(&match->flow, sizeof match->flow, &ufid);
     ofpbuf_init(&put_actions, 0);
+    log_upcall(u, DPIF_UC_MISS, packet, &match->flow);
     error = u->cb(packet, &match->flow, &ufid, NON_PMD_CORE_ID, DPIF_UC_MISS,
                   NULL, actions, &match->wc, &put_actions, u->cb_aux);
     if (!error) {
@@ -156,6 +187,7 @@ upcall_ask_action(struct upcall *u, struct dp_packet *packet,
     }
     flow_extract(packet, &flow);
     odp_flow_key_hash(&flow, sizeof flow, &ufid);
+    log_upcall(u, DPIF_UC_ACTION, packet, &flow);
     error = u->cb(packet, &flow, &ufid, NON_PMD_CORE_ID, DPIF_UC_ACTION,
                   userdata, actions, NULL, NULL, u->cb_aux);
     ask_end(u);
