@@ -53,6 +53,7 @@ datapath_ext_flow = \
 datapath_ext_action = \
 	datapath-ext/action/action.h \
 	datapath-ext/action/compile.c \
+	datapath-ext/action/ct.c \
 	datapath-ext/action/edit.c
 datapath_ext_pmd = \
 	datapath-ext/pmd/main-road.c \
@@ -61,6 +62,7 @@ datapath_ext_pmd = \
 	datapath-ext/pmd/pmd-private.h \
 	datapath-ext/pmd/pmd.c \
 	datapath-ext/pmd/pmd.h \
+	datapath-ext/pmd/side-action.c \
 	datapath-ext/pmd/side-road.c
 datapath_ext_upcall = \
 	datapath-ext/upcall/ask.c \
@@ -75,6 +77,7 @@ datapath_ext_bond = \
 	datapath-ext/bond/bond.c \
 	datapath-ext/bond/bond.h
 datapath_ext_port = \
+	datapath-ext/port/drop.c \
 	datapath-ext/port/port.c \
 	datapath-ext/port/port.h
 

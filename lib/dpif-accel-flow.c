@@ -273,8 +273,8 @@ execute(struct dp *dp, const struct dpif_execute *execute)
             dp_packet_set_rss_hash(execute->packet,
                                    flow_hash_5tuple(execute->flow, 0));
         }
-        pmd_execute(dp->shared, execute->packet, program->actions,
-                    program->actions_len);
+        pmd_execute(dp->shared, execute->packet, execute->flow,
+                    program->actions, program->actions_len);
     }
     action_program_free(program);
     return 0;

@@ -30,6 +30,8 @@
 #include "openvswitch/vlog.h"
 #include "seq.h"
 #include "sset.h"
+#include "tnl-neigh-cache.h"
+#include "tnl-ports.h"
 
 VLOG_DEFINE_THIS_MODULE(dpif_accel);
 
@@ -110,6 +112,7 @@ create_dp(const struct dpif_class *class, const char *name,
 
     adp->dp = dp_create(name, netdev_accel_vhost_get_port);
     adp->class = class;
+    adp->last_tnl_seq = seq_read(tnl_conf_seq);
     ovs_refcount_init(&adp->ref_cnt);
     error = dp_port_add(adp->dp, name,
                         dpif_accel_port_open_type(class, "internal"), &local);
@@ -188,17 +191,44 @@ dpif_accel_destroy(struct dpif *dpif_)
     return 0;
 }
 
+/* OVS asks lib/dpif-netdev.c whether a datapath encapsulates tunnels, counts
+ * explicit drops and balances bonds itself (lib/dpif.c).  So do we
+ * (--wrap=dpif_is_netdev). */
+bool __real_dpif_is_netdev(const struct dpif *);
+bool __wrap_dpif_is_netdev(const struct dpif *);
+
+bool
+__wrap_dpif_is_netdev(const struct dpif *dpif)
+{
+    return (dpif->dpif_class->open == dpif_accel_open
+            || __real_dpif_is_netdev(dpif));
+}
+
+/* Returns true if ofproto should look at its tunnels anew. */
 static bool
 dpif_accel_run(struct dpif *dpif)
 {
-    dp_run(dpif_accel_dp(dpif));
-    return false;
+    struct dpif_accel_dp *adp = dpif_accel_cast(dpif)->adp;
+    uint64_t tnl_seq;
+    bool changed;
+
+    dp_run(adp->dp);
+    tnl_neigh_cache_run();
+    tnl_port_map_run();
+
+    tnl_seq = seq_read(tnl_conf_seq);
+    changed = tnl_seq != adp->last_tnl_seq;
+    adp->last_tnl_seq = tnl_seq;
+    return changed;
 }
 
 static void
 dpif_accel_wait(struct dpif *dpif)
 {
-    dp_wait(dpif_accel_dp(dpif));
+    struct dpif_accel_dp *adp = dpif_accel_cast(dpif)->adp;
+
+    dp_wait(adp->dp);
+    seq_wait(tnl_conf_seq, adp->last_tnl_seq);
 }
 
 static int
@@ -225,19 +255,15 @@ static int
 dpif_accel_port_add(struct dpif *dpif, struct netdev *netdev,
                     odp_port_t *port_no)
 {
-    const char *type = netdev_get_type(netdev);
+    char buf[NETDEV_VPORT_NAME_BUFSIZE];
+    const char *name;
 
-    if (netdev_vport_is_vport_class(netdev->netdev_class)) {
-        VLOG_ERR("%s: tunnel ports (type %s) are not supported by datapath "
-                 "type \"accel\": put the port on a bridge of datapath type "
-                 "\"netdev\"", netdev_get_name(netdev), type);
-        return EOPNOTSUPP;
-    }
+    /* Tunnels of one kind and UDP port share one datapath port. */
+    name = netdev_vport_get_dpif_port(netdev, buf, sizeof buf);
     if (*port_no == ODPP_NONE && class_is_dummy(dpif->dpif_class)) {
-        *port_no = dpif_accel_dummy_port_no(dpif_accel_dp(dpif),
-                                            netdev_get_name(netdev));
+        *port_no = dpif_accel_dummy_port_no(dpif_accel_dp(dpif), name);
     }
-    return dp_port_add(dpif_accel_dp(dpif), netdev_get_name(netdev), type,
+    return dp_port_add(dpif_accel_dp(dpif), name, netdev_get_type(netdev),
                        port_no);
 }
 

@@ -36,6 +36,7 @@ struct dpif_accel_dp {
     const struct dpif_class *class;     /* dpif_accel_class or a copy. */
     struct ovs_refcount ref_cnt;
     bool destroyed;
+    uint64_t last_tnl_seq;      /* Of tnl_conf_seq, when last run. */
 };
 
 struct dpif_accel {

@@ -273,13 +273,15 @@ execute_packet(struct dp *dp, uint32_t random)
     struct dp_packet *packet = upcall_fixture_packet(0, 0, 0);
     bool lock = random & (1u << 30);
     struct ofpbuf actions;
+    struct flow flow;
 
+    flow_extract(packet, &flow);
     ofpbuf_init(&actions, 0);
     compose_actions(random, false, &actions);
     if (lock) {
         ovs_mutex_lock(&stp_mutex);
     }
-    pmd_execute(dp->shared, packet, actions.data, actions.size);
+    pmd_execute(dp->shared, packet, &flow, actions.data, actions.size);
     if (lock) {
         ovs_mutex_unlock(&stp_mutex);
     }

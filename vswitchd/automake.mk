@@ -16,7 +16,11 @@ sbin_PROGRAMS += vswitchd/ovs-vswitchd
 
 # Functions of OVS whose callers in other objects get __wrap_FUNCTION of ours
 # instead.  What each is for stands beside its definition in lib/.
-vswitchd_wraps = bridge_init dpdk_init dpif_dummy_register
+vswitchd_wraps = \
+	bridge_init \
+	dpdk_init \
+	dpif_dummy_register \
+	dpif_is_netdev
 
 # OVS's own daemon, as its build made it, and our objects.  These are linked
 # one by one: from an archive the linker would leave out those that only a

@@ -36,6 +36,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "conntrack.h"
 #include "odp-netlink.h"
 #include "openvswitch/types.h"
 #include "packets.h"
@@ -89,15 +90,30 @@ struct action_program {
          (OP) < (PROGRAM)->ops + (PROGRAM)->n_ops; (OP)++)
 
 /* Compiles the 'len' bytes at 'actions' (none: drop).  Returns 0 and stores a
- * program that the caller owns, or EOPNOTSUPP, or EINVAL for malformed ones,
+ * program that the caller owns, or EINVAL for malformed or unknown actions,
  * and points '*why' at a constant string that names the action that was
- * refused.
- *
- * Refused as EOPNOTSUPP until they are served, at any nesting depth: ct,
- * ct_clear, meter, tnl_push, tnl_pop, lb_output and tunnel set. */
+ * refused. */
 int action_program_compile(const struct nlattr *actions, size_t len,
                            struct action_program **, const char **why);
 void action_program_free(struct action_program *);
+
+/* A ct() action (OVS_ACTION_ATTR_CT), in the terms of conntrack_execute() in
+ * OVS's lib/conntrack.h. */
+struct action_ct {
+    bool commit;
+    bool force;
+    uint16_t zone;
+    const uint32_t *mark;       /* Value and mask, or NULL. */
+    const struct ovs_key_ct_labels *labels; /* Value and mask, or NULL. */
+    const char *helper;         /* "ftp", "tftp" or NULL. */
+    const char *timeout;        /* Number of a timeout policy, or NULL. */
+    bool has_nat;
+    struct nat_action_info_t nat;   /* If 'has_nat'. */
+};
+
+/* Parses 'action' into 'ct', which refers to it.  Returns 0 or EINVAL.  In
+ * programs, no ct() action fails to parse. */
+int action_ct_parse(const struct nlattr *action, struct action_ct *ct);
 
 /* Counts 'n' frames that 'p' dropped on the main road in OVS's coverage
  * counters drop_action_*, if 'p' is an explicit drop with a reason.  (The side

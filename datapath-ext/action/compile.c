@@ -24,6 +24,7 @@
 #include "dp-packet.h"
 #include "netlink.h"
 #include "odp-execute.h"
+#include "odp-util.h"
 #include "openvswitch/util.h"
 #include "util.h"
 
@@ -38,12 +39,13 @@
 /* What an action's payload looks like. */
 enum shape {
     SHAPE_UNKNOWN,              /* There is no such action. */
-    SHAPE_REFUSED,              /* Not served yet. */
     SHAPE_FIXED,                /* 'len' bytes. */
     SHAPE_NESTED,               /* Attributes that only callbacks look at. */
     SHAPE_HASH,
     SHAPE_SET,
     SHAPE_SET_MASKED,
+    SHAPE_CT,
+    SHAPE_TNL_PUSH,
     SHAPE_PUSH_NSH,
     SHAPE_CLONE,
     SHAPE_SAMPLE,
@@ -71,25 +73,27 @@ static const struct action_info action_infos[__OVS_ACTION_ATTR_MAX] = {
     [OVS_ACTION_ATTR_POP_MPLS] = { "pop_mpls", SHAPE_FIXED,
                                    sizeof(ovs_be16) },
     [OVS_ACTION_ATTR_SET_MASKED] = { "set", SHAPE_SET_MASKED, 0 },
-    [OVS_ACTION_ATTR_CT] = { "ct", SHAPE_REFUSED, 0 },
+    [OVS_ACTION_ATTR_CT] = { "ct", SHAPE_CT, 0 },
     [OVS_ACTION_ATTR_TRUNC] = { "trunc", SHAPE_FIXED,
                                 sizeof(struct ovs_action_trunc) },
     [OVS_ACTION_ATTR_PUSH_ETH] = { "push_eth", SHAPE_FIXED,
                                    sizeof(struct ovs_action_push_eth) },
     [OVS_ACTION_ATTR_POP_ETH] = { "pop_eth", SHAPE_FIXED, 0 },
-    [OVS_ACTION_ATTR_CT_CLEAR] = { "ct_clear", SHAPE_REFUSED, 0 },
+    [OVS_ACTION_ATTR_CT_CLEAR] = { "ct_clear", SHAPE_FIXED, 0 },
     [OVS_ACTION_ATTR_PUSH_NSH] = { "push_nsh", SHAPE_PUSH_NSH, 0 },
     [OVS_ACTION_ATTR_POP_NSH] = { "pop_nsh", SHAPE_FIXED, 0 },
-    [OVS_ACTION_ATTR_METER] = { "meter", SHAPE_REFUSED, 0 },
+    [OVS_ACTION_ATTR_METER] = { "meter", SHAPE_FIXED, sizeof(uint32_t) },
     [OVS_ACTION_ATTR_CLONE] = { "clone", SHAPE_CLONE, 0 },
     [OVS_ACTION_ATTR_CHECK_PKT_LEN] = { "check_pkt_len",
                                         SHAPE_CHECK_PKT_LEN, 0 },
     [OVS_ACTION_ATTR_ADD_MPLS] = { "add_mpls", SHAPE_FIXED,
                                    sizeof(struct ovs_action_add_mpls) },
-    [OVS_ACTION_ATTR_TUNNEL_PUSH] = { "tnl_push", SHAPE_REFUSED, 0 },
-    [OVS_ACTION_ATTR_TUNNEL_POP] = { "tnl_pop", SHAPE_REFUSED, 0 },
+    [OVS_ACTION_ATTR_TUNNEL_PUSH] = { "tnl_push", SHAPE_TNL_PUSH, 0 },
+    [OVS_ACTION_ATTR_TUNNEL_POP] = { "tnl_pop", SHAPE_FIXED,
+                                     sizeof(uint32_t) },
     [OVS_ACTION_ATTR_DROP] = { "drop", SHAPE_FIXED, sizeof(uint32_t) },
-    [OVS_ACTION_ATTR_LB_OUTPUT] = { "lb_output", SHAPE_REFUSED, 0 },
+    [OVS_ACTION_ATTR_LB_OUTPUT] = { "lb_output", SHAPE_FIXED,
+                                    sizeof(uint32_t) },
 };
 
 /* A field group that odp_execute_actions() can set.  It aborts on any other,
@@ -192,8 +196,44 @@ push_nsh_is_valid(const struct nlattr *a)
             && nsh_is_valid(key, false, true));
 }
 
+/* Lengths of what is in a set(tunnel()).  odp_tun_key_from_attr() relies on
+ * them. */
+static const struct nl_policy tunnel_policy[__OVS_TUNNEL_KEY_ATTR_MAX] = {
+    [OVS_TUNNEL_KEY_ATTR_ID] = { .type = NL_A_BE64, .optional = true },
+    [OVS_TUNNEL_KEY_ATTR_IPV4_SRC] = { .type = NL_A_BE32, .optional = true },
+    [OVS_TUNNEL_KEY_ATTR_IPV4_DST] = { .type = NL_A_BE32, .optional = true },
+    [OVS_TUNNEL_KEY_ATTR_IPV6_SRC] = { .type = NL_A_IPV6, .optional = true },
+    [OVS_TUNNEL_KEY_ATTR_IPV6_DST] = { .type = NL_A_IPV6, .optional = true },
+    [OVS_TUNNEL_KEY_ATTR_TOS] = { .type = NL_A_U8, .optional = true },
+    [OVS_TUNNEL_KEY_ATTR_TTL] = { .type = NL_A_U8 },
+    [OVS_TUNNEL_KEY_ATTR_TP_SRC] = { .type = NL_A_BE16, .optional = true },
+    [OVS_TUNNEL_KEY_ATTR_TP_DST] = { .type = NL_A_BE16, .optional = true },
+    [OVS_TUNNEL_KEY_ATTR_GENEVE_OPTS] = {
+        .type = NL_A_UNSPEC, .optional = true,
+        .max_len = TUN_METADATA_TOT_OPT_SIZE },
+    [OVS_TUNNEL_KEY_ATTR_VXLAN_OPTS] = { .type = NL_A_NESTED,
+                                         .optional = true },
+    [OVS_TUNNEL_KEY_ATTR_ERSPAN_OPTS] = {
+        .type = NL_A_UNSPEC, .optional = true,
+        .min_len = sizeof(struct erspan_metadata) },
+    [OVS_TUNNEL_KEY_ATTR_GTPU_OPTS] = {
+        .type = NL_A_UNSPEC, .optional = true,
+        .min_len = sizeof(struct gtpu_metadata) },
+};
+
+static bool
+tunnel_is_valid(const struct nlattr *key)
+{
+    struct nlattr *attrs[__OVS_TUNNEL_KEY_ATTR_MAX];
+    struct flow_tnl tunnel;
+
+    memset(&tunnel, 0, sizeof tunnel);
+    return (nl_parse_nested(key, tunnel_policy, attrs, ARRAY_SIZE(attrs))
+            && odp_tun_key_from_attr(key, &tunnel, NULL) != ODP_FIT_ERROR);
+}
+
 static int
-check_set(const struct nlattr *a, bool masked, const char **why)
+check_set(const struct nlattr *a, bool masked)
 {
     const struct nlattr *key = get_only(a);
     enum ovs_key_attr type;
@@ -205,8 +245,7 @@ check_set(const struct nlattr *a, bool masked, const char **why)
 
     type = nl_attr_type(key);
     if (type == OVS_KEY_ATTR_TUNNEL) {
-        *why = "set(tunnel)";
-        return EOPNOTSUPP;
+        return !masked && tunnel_is_valid(key) ? 0 : EINVAL;
     } else if (type == OVS_KEY_ATTR_NSH) {
         return nsh_is_valid(key, masked, false) ? 0 : EINVAL;
     } else if (type >= __OVS_KEY_ATTR_MAX) {
@@ -303,11 +342,25 @@ hash_is_valid(const struct nlattr *a)
                 || hash->hash_alg == OVS_HASH_ALG_SYM_L4));
 }
 
+static bool
+tnl_push_is_valid(const struct nlattr *a)
+{
+    const struct ovs_action_push_tnl *push = nl_attr_get(a);
+
+    size_t ofs = offsetof(struct ovs_action_push_tnl, header);
+    size_t size = nl_attr_get_size(a);
+
+    return (size >= ofs
+            && push->header_len == size - ofs
+            && push->header_len <= sizeof push->header);
+}
+
 static int
 check_action(const struct nlattr *a, unsigned int depth, const char **why)
 {
     unsigned int type = nl_attr_type(a);
     const struct action_info *info;
+    struct action_ct ct;
 
     if (type >= ARRAY_SIZE(action_infos)) {
         *why = "unknown action";
@@ -317,8 +370,6 @@ check_action(const struct nlattr *a, unsigned int depth, const char **why)
     info = &action_infos[type];
     *why = info->name;
     switch (info->shape) {
-    case SHAPE_REFUSED:
-        return EOPNOTSUPP;
     case SHAPE_FIXED:
         return nl_attr_get_size(a) == info->len ? 0 : EINVAL;
     case SHAPE_NESTED:
@@ -326,9 +377,13 @@ check_action(const struct nlattr *a, unsigned int depth, const char **why)
     case SHAPE_HASH:
         return hash_is_valid(a) ? 0 : EINVAL;
     case SHAPE_SET:
-        return check_set(a, false, why);
+        return check_set(a, false);
     case SHAPE_SET_MASKED:
-        return check_set(a, true, why);
+        return check_set(a, true);
+    case SHAPE_CT:
+        return action_ct_parse(a, &ct);
+    case SHAPE_TNL_PUSH:
+        return tnl_push_is_valid(a) ? 0 : EINVAL;
     case SHAPE_PUSH_NSH:
         return push_nsh_is_valid(a) ? 0 : EINVAL;
     case SHAPE_CLONE:
@@ -346,7 +401,7 @@ check_action(const struct nlattr *a, unsigned int depth, const char **why)
 }
 
 /* Checks that odp_execute_actions() can run 'actions' without reading beyond
- * them and without aborting.  Returns 0, EINVAL or EOPNOTSUPP. */
+ * them and without aborting.  Returns 0 or EINVAL. */
 static int
 check_actions(const struct nlattr *actions, size_t len, unsigned int depth,
               const char **why)

@@ -230,8 +230,9 @@ run_program(struct pmd *pmd, const struct action_program *program,
             if (out) {
                 output(pmd, in, out, op, frame);
                 fate = -1;
-            } else if (fate >= 0) {
-                fate = PORT_DROP_NO_PORT;
+            } else {
+                port_drop_count(PORT_DROP_NO_PORT, 1);
+                fate = fate < 0 ? fate : PORT_DROP_NO_PORT;
             }
         } else {
             action_edit(op, frame);

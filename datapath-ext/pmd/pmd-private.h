@@ -134,9 +134,10 @@ void side_road_forward(struct pmd *, struct dp_packet *packet,
 void side_road_miss(struct pmd *, struct dp_packet *packet,
                     const struct flow_key *key, struct port *in);
 
-/* Runs 'actions' on 'packet', which nobody received, and sends its outputs.
- * Returns it as the actions left it, or NULL if they took it. */
+/* Runs 'actions' on 'packet' of 'flow', which nobody received, and sends its
+ * outputs.  Returns it as the actions left it, or NULL if they took it. */
 struct dp_packet *side_road_execute(struct pmd *, struct dp_packet *packet,
+                                    const struct flow *flow,
                                     const struct nlattr *actions,
                                     size_t actions_len);
 
@@ -144,10 +145,37 @@ struct dp_packet *side_road_execute(struct pmd *, struct dp_packet *packet,
 void side_road_output(struct pmd *, struct dp_packet *packet,
                       struct port *port);
 
+/* The following are for actions: they go on with the packet that is being
+ * processed. */
+
+/* Finds the megaflow of 'packet', which it takes, and runs its actions. */
+void side_road_again(struct pmd *, struct dp_packet *packet);
+
+/* Gives 'packet', which it takes, to ofproto, for userspace(userdata). */
+void side_road_userspace(struct pmd *, struct dp_packet *packet,
+                         const struct nlattr *userdata);
+
+/* Frees 'packet'.  If no output of it was or will be tried, 'reason' says
+ * why. */
+void side_road_drop(struct pmd *, struct dp_packet *packet,
+                    enum port_drop reason);
+
+/* Same for 'n' packets that are freed already. */
+void side_road_count_drops(struct pmd *, enum port_drop reason,
+                           unsigned int n);
+
 /* Takes packets that came back from upcall threads on.  Returns how many. */
 unsigned int side_road_answers(struct pmd *);
 
 /* Sends what is on its way. */
 void side_road_flush(struct pmd *);
+
+/* side-action.c */
+
+/* Runs 'actions' on 'batch', whose packets it takes if 'steal'.  'flow' is
+ * what the actions were made for. */
+void side_action_run(struct pmd *, struct dp_packet_batch *batch, bool steal,
+                     const struct flow *flow, const struct nlattr *actions,
+                     size_t actions_len);
 
 #endif /* pmd-private.h */

@@ -123,13 +123,14 @@ pmd_poll_shared(struct pmd *pmd, struct port *port)
 
 void
 pmd_execute(struct pmd *pmd, struct dp_packet *packet,
-            const struct nlattr *actions, size_t actions_len)
+            const struct flow *flow, const struct nlattr *actions,
+            size_t actions_len)
 {
     struct dp_packet *result;
 
     /* The caller may need the packet still, and actions may take it. */
     ovs_mutex_lock(&pmd->mutex);
-    result = side_road_execute(pmd, dp_packet_clone(packet), actions,
+    result = side_road_execute(pmd, dp_packet_clone(packet), flow, actions,
                                actions_len);
     ovs_mutex_unlock(&pmd->mutex);
     if (result) {

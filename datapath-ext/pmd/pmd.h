@@ -92,10 +92,11 @@ void pmd_set_poll_list(struct pmd *, const struct pmd_rxq *rxqs, size_t n);
  * thread.  'shared' is the shared context.  Returns true if there was one. */
 bool pmd_poll_shared(struct pmd *shared, struct port *port);
 
-/* Executes 'actions' on 'packet' (dpif_execute()): 'packet' is the caller's
- * and is left as the actions left it. */
+/* Executes 'actions' on 'packet' of 'flow' (dpif_execute()): 'packet' is the
+ * caller's and is left as the actions left it. */
 void pmd_execute(struct pmd *shared, struct dp_packet *packet,
-                 const struct nlattr *actions, size_t actions_len);
+                 const struct flow *flow, const struct nlattr *actions,
+                 size_t actions_len);
 
 /* Counters of a thread, since it was started or last cleared. */
 #define PMD_COUNTERS                                            \

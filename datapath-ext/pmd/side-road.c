@@ -20,29 +20,14 @@
  *
  * Everything that the main road does not take: packets from ordinary netdevs,
  * flows with actions beyond header edits and outputs, misses, and packets that
- * ofproto sends.  odp_execute_actions() runs the actions, one packet at a
- * time, so that each packet's fate is known; what goes out is batched by port
- * until side_road_flush(). */
-
-#include <errno.h>
+ * ofproto sends.  side-action.c runs the actions, one packet at a time, so
+ * that each packet's fate is known; what goes out is batched by port until
+ * side_road_flush(). */
 
 #include "action/action.h"
-#include "coverage.h"
-#include "netlink.h"
-#include "odp-execute.h"
 #include "openvswitch/ofpbuf.h"
-#include "openvswitch/vlog.h"
 #include "pmd/pmd-private.h"
 #include "timeval.h"
-
-VLOG_DEFINE_THIS_MODULE(accel_side_road);
-
-COVERAGE_DEFINE(accel_drop_recirc_depth);
-COVERAGE_DEFINE(accel_drop_unsupported_action);
-
-#define MAX_RECIRC_DEPTH 6      /* As dpif-netdev has it. */
-
-static void forward(struct pmd *, struct dp_packet *);
 
 /* Fate */
 
@@ -71,10 +56,20 @@ fate_end(struct pmd *pmd, const struct pmd_fate *fate, struct pmd_fate *outer)
     }
 }
 
-static void
-drop(struct pmd *pmd, struct dp_packet *packet, enum port_drop reason)
+void
+side_road_count_drops(struct pmd *pmd, enum port_drop reason, unsigned int n)
 {
-    pmd->fate->reason = reason;
+    if (n) {
+        port_drop_count(reason, n);
+        pmd->fate->reason = reason;
+    }
+}
+
+void
+side_road_drop(struct pmd *pmd, struct dp_packet *packet,
+               enum port_drop reason)
+{
+    side_road_count_drops(pmd, reason, 1);
     dp_packet_delete(packet);
 }
 
@@ -138,51 +133,16 @@ side_road_output(struct pmd *pmd, struct dp_packet *packet, struct port *port)
     }
 }
 
-/* Actions that odp_execute_actions() leaves to the datapath */
-
-/* Takes each packet of 'batch', or a copy if they are not ours to take, with
- * truncation applied. */
-static void
-own_batch(struct dp_packet_batch *batch, bool should_steal,
-          struct dp_packet_batch *own)
-{
-    if (should_steal) {
-        *own = *batch;
-    } else {
-        dp_packet_batch_clone(own, batch);
-        dp_packet_batch_reset_cutlen(batch);
-    }
-    dp_packet_batch_apply_cutlen(own);
-}
+/* Asking ofproto */
 
 static void
-execute_output(struct pmd *pmd, struct dp_packet_batch *batch,
-               odp_port_t port_no)
-{
-    struct port *port = port_table_find(pmd->env->ports, port_no);
-    struct dp_packet *packet;
-
-    DP_PACKET_BATCH_FOR_EACH (i, packet, batch) {
-        if (port) {
-            side_road_output(pmd, packet, port);
-            pmd->fate->tried = true;
-        } else {
-            drop(pmd, packet, PORT_DROP_NO_PORT);
-        }
-    }
-}
-
-static void execute_cb(void *pmd, struct dp_packet_batch *,
-                       const struct nlattr *, bool should_steal);
-
-static void
-run_actions(struct pmd *pmd, struct dp_packet *packet,
+run_actions(struct pmd *pmd, struct dp_packet *packet, const struct flow *flow,
             const struct nlattr *actions, size_t actions_len)
 {
     struct dp_packet_batch batch;
 
     dp_packet_batch_init_packet(&batch, packet);
-    odp_execute_actions(pmd, &batch, true, actions, actions_len, execute_cb);
+    side_action_run(pmd, &batch, true, flow, actions, actions_len);
 }
 
 /* Does what the answer to an upcall says with 'packet', which it takes. */
@@ -191,20 +151,21 @@ run_answer(struct pmd *pmd, struct dp_packet *packet,
            enum upcall_verdict verdict, const struct ofpbuf *actions,
            enum port_drop reason)
 {
+    struct flow flow;
+
     switch (verdict) {
     case UPCALL_RUN:
-        run_actions(pmd, packet, actions->data, actions->size);
+        flow_extract(packet, &flow);
+        run_actions(pmd, packet, &flow, actions->data, actions->size);
         break;
     case UPCALL_FOUND:
-        forward(pmd, packet);
+        side_road_again(pmd, packet);
         break;
     case UPCALL_DROP:
-        drop(pmd, packet, reason);
+        side_road_drop(pmd, packet, reason);
         break;
     }
 }
-
-/* Asking ofproto inline */
 
 /* What the shared context was about. */
 struct inline_asker {
@@ -237,8 +198,6 @@ inline_ask_end(struct pmd *pmd, const struct inline_asker *asker)
     pmd->depth = asker->depth;
 }
 
-/* Asking through the upcall threads */
-
 /* What is to be known again of the packet that is being processed when it
  * comes back from the upcall threads. */
 static struct upcall_origin
@@ -251,9 +210,9 @@ origin(const struct pmd *pmd, bool open)
     };
 }
 
-static void
-execute_userspace(struct pmd *pmd, struct dp_packet *packet,
-                  const struct nlattr *userdata)
+void
+side_road_userspace(struct pmd *pmd, struct dp_packet *packet,
+                    const struct nlattr *userdata)
 {
     struct upcall_origin from = origin(pmd, false);
     enum port_drop reason;
@@ -275,60 +234,7 @@ execute_userspace(struct pmd *pmd, struct dp_packet *packet,
                                     &reason)) {
         pmd->fate->consumed = true;
     } else {
-        drop(pmd, packet, reason);
-    }
-}
-
-static void
-execute_recirc(struct pmd *pmd, struct dp_packet *packet, uint32_t recirc_id)
-{
-    if (pmd->depth >= MAX_RECIRC_DEPTH) {
-        COVERAGE_INC(accel_drop_recirc_depth);
-        drop(pmd, packet, PORT_DROP_RECIRC);
-        return;
-    }
-    packet->md.recirc_id = recirc_id;
-    pmd_count(pmd, PMD_RECIRC, 1);
-    pmd->depth++;
-    forward(pmd, packet);
-    pmd->depth--;
-}
-
-static void
-execute_cb(void *pmd_, struct dp_packet_batch *batch, const struct nlattr *a,
-           bool should_steal)
-{
-    struct dp_packet_batch own;
-    struct pmd *pmd = pmd_;
-    struct dp_packet *packet;
-
-    own_batch(batch, should_steal, &own);
-    switch (nl_attr_type(a)) {
-    case OVS_ACTION_ATTR_OUTPUT:
-        execute_output(pmd, &own, nl_attr_get_odp_port(a));
-        break;
-
-    case OVS_ACTION_ATTR_USERSPACE:
-        DP_PACKET_BATCH_FOR_EACH (i, packet, &own) {
-            execute_userspace(pmd, packet, nl_attr_find_nested(
-                                  a, OVS_USERSPACE_ATTR_USERDATA));
-        }
-        break;
-
-    case OVS_ACTION_ATTR_RECIRC:
-        DP_PACKET_BATCH_FOR_EACH (i, packet, &own) {
-            execute_recirc(pmd, packet, nl_attr_get_u32(a));
-        }
-        break;
-
-    default:
-        /* action_program_compile() refuses these in flows; ofproto may still
-         * ask for them in the answer to one upcall. */
-        COVERAGE_INC(accel_drop_unsupported_action);
-        DP_PACKET_BATCH_FOR_EACH (i, packet, &own) {
-            drop(pmd, packet, PORT_DROP_INVALID);
-        }
-        break;
+        side_road_drop(pmd, packet, reason);
     }
 }
 
@@ -377,7 +283,7 @@ miss_queued(struct pmd *pmd, struct dp_packet *packet,
         fate->in_flight |= open;
     } else {
         pmd_count(pmd, PMD_LOST, 1);
-        drop(pmd, packet, reason);
+        side_road_drop(pmd, packet, reason);
     }
 }
 
@@ -391,9 +297,8 @@ miss(struct pmd *pmd, struct dp_packet *packet, const struct flow_key *key)
     }
 }
 
-/* Finds the megaflow of 'packet', which it takes, and runs its actions. */
-static void
-forward(struct pmd *pmd, struct dp_packet *packet)
+void
+side_road_again(struct pmd *pmd, struct dp_packet *packet)
 {
     const struct action_program *program;
     unsigned int n_probed = 0;
@@ -401,10 +306,14 @@ forward(struct pmd *pmd, struct dp_packet *packet)
     struct flow_key key;
 
     if (dp_packet_size(packet) < ETH_HEADER_LEN) {
-        drop(pmd, packet, PORT_DROP_INVALID);
+        side_road_drop(pmd, packet, PORT_DROP_INVALID);
         return;
     }
     flow_key_extract(packet, &key);
+    if (!dp_packet_rss_valid(packet)) {
+        /* Actions may select by hash.  Netdevs with RSS bring their own. */
+        dp_packet_set_rss_hash(packet, miniflow_hash_5tuple(&key.mf, 0));
+    }
     flow = (pmd->client
             && upcall_client_has_pending(pmd->client,
                                          packet->md.in_port.odp_port)
@@ -421,10 +330,11 @@ forward(struct pmd *pmd, struct dp_packet *packet)
                    flow_key_tcp_flags(&key), pmd->now);
     program = megaflow_program(flow);
     if (!program->actions_len) {
-        drop(pmd, packet, PORT_DROP_ACTION);
+        side_road_drop(pmd, packet, PORT_DROP_ACTION);
         return;
     }
-    run_actions(pmd, packet, program->actions, program->actions_len);
+    run_actions(pmd, packet, &flow->flow, program->actions,
+                program->actions_len);
 }
 
 void
@@ -433,7 +343,7 @@ side_road_forward(struct pmd *pmd, struct dp_packet *packet, struct port *in)
     struct pmd_fate fate, *outer = pmd->fate;
 
     fate_begin(pmd, &fate, in);
-    forward(pmd, packet);
+    side_road_again(pmd, packet);
     fate_end(pmd, &fate, outer);
 }
 
@@ -513,7 +423,8 @@ side_road_poll(struct pmd *pmd, struct port *in, unsigned int qid)
 
 struct dp_packet *
 side_road_execute(struct pmd *pmd, struct dp_packet *packet,
-                  const struct nlattr *actions, size_t actions_len)
+                  const struct flow *flow, const struct nlattr *actions,
+                  size_t actions_len)
 {
     struct pmd_fate fate, *outer = pmd->fate;
     struct dp_packet_batch batch;
@@ -521,8 +432,14 @@ side_road_execute(struct pmd *pmd, struct dp_packet *packet,
     pmd->now = time_msec();
     fate_begin(pmd, &fate, NULL);
     dp_packet_batch_init_packet(&batch, packet);
-    odp_execute_actions(pmd, &batch, false, actions, actions_len, execute_cb);
+    side_action_run(pmd, &batch, false, flow, actions, actions_len);
     fate_end(pmd, &fate, outer);
     side_road_flush(pmd);
-    return dp_packet_batch_is_empty(&batch) ? NULL : batch.packets[0];
+    if (dp_packet_batch_size(&batch) == 1) {
+        return batch.packets[0];
+    }
+    /* The connection tracker gave several fragments: the caller has no place
+     * for them. */
+    dp_packet_delete_batch(&batch, true);
+    return NULL;
 }

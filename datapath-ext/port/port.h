@@ -66,7 +66,17 @@ struct vhost_port;
     PORT_DROP(RECIRC, "recirc_depth",                                        \
               "the packet recirculated too often")                           \
     PORT_DROP(INVALID, "invalid_packet",                                     \
-              "the packet is malformed for the action")
+              "the packet is too short to be an Ethernet frame")             \
+    PORT_DROP(USERSPACE, "userspace_action_error",                           \
+              "ofproto could not carry out a userspace action")              \
+    PORT_DROP(METER, "meter", "the rate of a meter was exceeded")            \
+    PORT_DROP(NO_BOND, "no_such_bond", "the bond of the flow is gone")       \
+    PORT_DROP(NO_TUNNEL, "no_such_tunnel",                                   \
+              "the tunnel port of the flow is gone")                         \
+    PORT_DROP(TUNNEL_PUSH, "tunnel_push_error",                              \
+              "the packet could not be encapsulated")                        \
+    PORT_DROP(TUNNEL_POP, "tunnel_pop_error",                                \
+              "the packet could not be decapsulated")
 
 enum port_drop {
 #define PORT_DROP(ENUM, NAME, TEXT) PORT_DROP_##ENUM,
@@ -76,6 +86,10 @@ enum port_drop {
 };
 
 const char *port_drop_name(enum port_drop);
+
+/* Counts 'n' packets in the coverage counter that dpif-netdev has for
+ * 'reason' (datapath_drop_*), if it has one.  Any thread may call this. */
+void port_drop_count(enum port_drop reason, unsigned int n);
 
 /* Written by one thread at a time with port_count(), read by any. */
 struct port_books {

@@ -191,7 +191,7 @@ upcall_ask_action(struct upcall *u, struct dp_packet *packet,
     error = u->cb(packet, &flow, &ufid, NON_PMD_CORE_ID, DPIF_UC_ACTION,
                   userdata, actions, NULL, NULL, u->cb_aux);
     ask_end(u);
-    *reason = PORT_DROP_UPCALL_ERROR;
+    *reason = PORT_DROP_USERSPACE;
 
     /* EAGAIN: ofproto has taken what it wanted of the packet, for a controller
      * or a collector, and has no actions for it. */
