@@ -13,5 +13,6 @@
 # limitations under the License.
 
 EXTRA_DIST += \
+	Documentation/topics/configuration.rst \
 	Documentation/topics/design.rst \
 	README.rst

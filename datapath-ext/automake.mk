@@ -82,6 +82,9 @@ datapath_ext_port = \
 	datapath-ext/port/port.h
 
 datapath_ext_sources = \
+	datapath-ext/dp-balance.c \
+	datapath-ext/dp-private.h \
+	datapath-ext/dp-threads.c \
 	datapath-ext/dp.c \
 	datapath-ext/dp.h \
 	$(datapath_ext_vhost) \

@@ -36,12 +36,28 @@
 #include "flow/megaflow.h"
 #include "meter/meter.h"
 #include "ovs-thread.h"
+#include "pmd/placement.h"
 #include "pmd/pmd.h"
 #include "port/port.h"
 #include "upcall/upcall.h"
 
 struct conntrack;
-struct ds;
+
+/* "pmd-auto-lb" and what goes with it. */
+struct dp_balance_config {
+    bool enabled;
+    uint64_t interval_ms;       /* "pmd-auto-lb-rebal-interval". */
+    unsigned int load_percent;  /* "pmd-auto-lb-load-threshold". */
+    unsigned int improvement_percent;
+                                /* "pmd-auto-lb-improvement-threshold". */
+};
+
+struct dp_balance {
+    struct dp_balance_config config;
+    long long int last;         /* Time of the last look at the load, or 0. */
+    bool changed;               /* Placed anew since. */
+    bool possible;              /* What that look said: can it help? */
+};
 
 struct dp {
     char *name;
@@ -58,11 +74,14 @@ struct dp {
 
     struct ovs_mutex pmds_mutex;    /* Held to change the two below, and to
                                      * read them on other threads. */
-    struct pmd **pmds;          /* Polling threads. */
+    struct pmd **pmds;          /* Polling threads, in order of cores. */
     size_t n_pmds;
-    struct pmd_rxq_place *places;   /* Who polls what; see placement.h. */
-    size_t n_places;
 
+    struct placement placement; /* Who polls what. */
+    bool wants_placement;       /* dp_run() is to place the queues anew. */
+    struct dp_balance balance;
+
+    struct placement_rules rules;
     char *cpu_mask;             /* "pmd-cpu-mask", or NULL. */
     char *problem;              /* What is wrong with it, or NULL. */
     struct seq *port_seq;       /* Changes when ports come or go. */
@@ -91,14 +110,26 @@ int dp_port_renumber(struct dp *, const char *name, odp_port_t port_no);
 /* "pmd-rxq-affinity" of a port, as "QUEUE:CORE,...", or NULL. */
 int dp_port_set_affinity(struct dp *, odp_port_t, const char *affinity);
 
-/* "pmd-cpu-mask" (hex, or NULL) and "pmd-maxsleep" (microseconds). */
-void dp_set_config(struct dp *, const char *cpu_mask, uint32_t max_sleep_us);
+/* What the keys of the userspace datapath in Open_vSwitch other_config say. */
+struct dp_config {
+    const char *cpu_mask;       /* "pmd-cpu-mask" (hex), or NULL. */
+    uint32_t max_sleep_us;      /* "pmd-maxsleep". */
+    struct placement_rules rules;
+    struct dp_balance_config balance;
+};
+
+/* Applies 'config'.  Queues are placed anew by the next dp_run(). */
+void dp_set_config(struct dp *, const struct dp_config *config);
+
+/* Makes the next dp_run() place all queues anew, by the load that has been
+ * measured. */
+void dp_request_placement(struct dp *);
+
+/* Returns true if some port is served by polling threads. */
+bool dp_has_polled_port(const struct dp *);
 
 /* Sums up the counters of all threads.  Any thread may call this: ofproto's
  * upcall and revalidator threads do. */
 void dp_get_counters(struct dp *, uint64_t totals[PMD_N_COUNTERS]);
-
-/* Who polls what, for people. */
-void dp_format_placement(const struct dp *, struct ds *);
 
 #endif /* dp.h */

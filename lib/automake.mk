@@ -18,6 +18,7 @@ lib_sources = \
 	lib/accel-dpdk.c \
 	lib/accel-dpdk.h \
 	lib/accel-init.c \
+	lib/dpif-accel-config.c \
 	lib/dpif-accel-ct.c \
 	lib/dpif-accel-dummy.c \
 	lib/dpif-accel-flow.c \

@@ -23,6 +23,7 @@
 #include "dpdk.h"
 #include "openvswitch/dynamic-string.h"
 #include "unixctl.h"
+#include "util.h"
 
 struct show_args {
     const char *dp_name;        /* NULL: all. */
@@ -42,6 +43,16 @@ show_one(struct dp *dp, void *args_)
     }
 }
 
+static void
+reply_no_such_dp(struct unixctl_conn *conn, const char *name)
+{
+    char *error = xasprintf("%s: there is no such datapath of type \"accel\", "
+                            "dpctl/dump-dps lists those that are", name);
+
+    unixctl_command_reply_error(conn, error);
+    free(error);
+}
+
 /* Runs 'show' (aux) on the datapath that is named, or on all. */
 static void
 unixctl_show(struct unixctl_conn *conn, int argc, const char *argv[],
@@ -56,9 +67,7 @@ unixctl_show(struct unixctl_conn *conn, int argc, const char *argv[],
 
     dpif_accel_for_each(show_one, &args);
     if (args.dp_name && !args.found) {
-        ds_put_format(&ds, "%s: there is no such datapath of type \"accel\", "
-                      "dpctl/dump-dps lists those that are", args.dp_name);
-        unixctl_command_reply_error(conn, ds_cstr(&ds));
+        reply_no_such_dp(conn, args.dp_name);
     } else {
         unixctl_command_reply(conn, ds_cstr(&ds));
     }
@@ -67,14 +76,86 @@ unixctl_show(struct unixctl_conn *conn, int argc, const char *argv[],
 
 /* Threads */
 
+/* What the commands about threads take: [-pmd core] [-secs n] [dp]. */
+struct pmd_args {
+    struct ds *ds;
+    const char *dp_name;        /* NULL: all. */
+    bool found;                 /* There is such a datapath. */
+    bool filter;                /* Only 'core_id'. */
+    unsigned int core_id;
+    unsigned int secs;          /* 0: all that is remembered. */
+    void (*show)(const struct dp *, struct pmd *, struct pmd_args *);
+    void (*begin)(const struct dp *, struct pmd_args *);    /* Or NULL. */
+    void (*end)(const struct dp *, struct pmd_args *);      /* Or NULL. */
+};
+
 static void
-for_each_pmd(struct dp *dp, void (*cb)(struct pmd *, struct ds *),
-             struct ds *ds)
+show_pmds(struct dp *dp, void *args_)
 {
-    cb(dp->shared, ds);
-    for (size_t i = 0; i < dp->n_pmds; i++) {
-        cb(dp->pmds[i], ds);
+    struct pmd_args *args = args_;
+
+    if (args->dp_name && strcmp(args->dp_name, dp->name)) {
+        return;
     }
+    args->found = true;
+    if (args->begin) {
+        args->begin(dp, args);
+    }
+    for (size_t i = 0; i <= dp->n_pmds; i++) {
+        struct pmd *pmd = i < dp->n_pmds ? dp->pmds[i] : dp->shared;
+
+        if (!args->filter || pmd_core_id(pmd) == args->core_id) {
+            args->show(dp, pmd, args);
+        }
+    }
+    if (args->end && !args->filter) {
+        args->end(dp, args);
+    }
+}
+
+/* Parses the arguments and runs 'args', which says what to show. */
+static void
+unixctl_show_pmds(struct unixctl_conn *conn, int argc, const char *argv[],
+                  struct pmd_args *args)
+{
+    struct ds ds = DS_EMPTY_INITIALIZER;
+
+    args->ds = &ds;
+    for (int i = 1; i < argc; i++) {
+        if (!strcmp(argv[i], "-pmd") && i + 1 < argc) {
+            args->filter = str_to_uint(argv[++i], 10, &args->core_id);
+        } else if (!strcmp(argv[i], "-secs") && i + 1 < argc) {
+            if (!str_to_uint(argv[++i], 10, &args->secs)) {
+                args->secs = 0;
+            }
+        } else {
+            args->dp_name = argv[i];
+        }
+    }
+    dpif_accel_for_each(show_pmds, args);
+    if (args->found || !args->dp_name) {
+        unixctl_command_reply(conn, ds_cstr(&ds));
+    } else {
+        reply_no_such_dp(conn, args->dp_name);
+    }
+    ds_destroy(&ds);
+}
+
+static void
+format_pmd(const struct pmd *pmd, struct ds *ds)
+{
+    if (pmd_core_id(pmd) == NON_PMD_CORE_ID) {
+        ds_put_cstr(ds, "main thread:\n");
+    } else {
+        ds_put_format(ds, "pmd thread numa_id %d core_id %u:\n",
+                      pmd_numa_id(pmd), pmd_core_id(pmd));
+    }
+}
+
+static double
+ratio(uint64_t a, uint64_t b)
+{
+    return b ? a / (double) b : 0.0;
 }
 
 static void
@@ -86,63 +167,223 @@ show_cycles(const uint64_t c[PMD_N_COUNTERS], struct ds *ds)
         return;
     }
     ds_put_format(ds, "  idle cycles: %"PRIu64" (%.02f%%)\n",
-                  c[PMD_IDLE_CYCLES], 100.0 * c[PMD_IDLE_CYCLES] / total);
+                  c[PMD_IDLE_CYCLES], 100 * ratio(c[PMD_IDLE_CYCLES], total));
     ds_put_format(ds, "  processing cycles: %"PRIu64" (%.02f%%)\n",
-                  c[PMD_BUSY_CYCLES], 100.0 * c[PMD_BUSY_CYCLES] / total);
+                  c[PMD_BUSY_CYCLES], 100 * ratio(c[PMD_BUSY_CYCLES], total));
     if (c[PMD_RX]) {
         ds_put_format(ds, "  avg cycles per packet: %.02f (%"PRIu64"/%"PRIu64
-                      ")\n", total / (double) c[PMD_RX], total, c[PMD_RX]);
+                      ")\n", ratio(total, c[PMD_RX]), total, c[PMD_RX]);
         ds_put_format(ds, "  avg processing cycles per packet: %.02f (%"PRIu64
-                      "/%"PRIu64")\n",
-                      c[PMD_BUSY_CYCLES] / (double) c[PMD_RX],
+                      "/%"PRIu64")\n", ratio(c[PMD_BUSY_CYCLES], c[PMD_RX]),
                       c[PMD_BUSY_CYCLES], c[PMD_RX]);
     }
 }
 
 static void
-show_pmd_stats(struct pmd *pmd, struct ds *ds)
+show_counter(const uint64_t c[PMD_N_COUNTERS], enum pmd_counter counter,
+             struct ds *ds)
 {
+    ds_put_format(ds, "  %s: %"PRIu64"\n", pmd_counter_text(counter),
+                  c[counter]);
+}
+
+/* What OVS's datapath has, too, in its order, then what only ours has. */
+static void
+show_pmd_stats(const struct dp *dp OVS_UNUSED, struct pmd *pmd,
+               struct pmd_args *args)
+{
+    static const enum pmd_counter more[] = {
+        PMD_MAIN_ROAD, PMD_SIDE_ROAD, PMD_COPIES, PMD_PACKETS_MADE,
+        PMD_SUBTABLES, PMD_BURSTS, PMD_SLEEPS,
+    };
+    struct ds *ds = args->ds;
     uint64_t c[PMD_N_COUNTERS];
 
     pmd_get_counters(pmd, c);
-    if (pmd_core_id(pmd) == NON_PMD_CORE_ID) {
-        ds_put_cstr(ds, "main thread:\n");
-    } else {
-        ds_put_format(ds, "pmd thread numa_id %d core_id %u:\n",
-                      pmd_numa_id(pmd), pmd_core_id(pmd));
-    }
-    for (int i = 0; i < PMD_N_COUNTERS; i++) {
-        if (i != PMD_IDLE_CYCLES && i != PMD_BUSY_CYCLES) {
-            ds_put_format(ds, "  %s: %"PRIu64"\n", pmd_counter_text(i), c[i]);
-        }
+    format_pmd(pmd, ds);
+    show_counter(c, PMD_RX, ds);
+    show_counter(c, PMD_RECIRC, ds);
+    ds_put_format(ds, "  avg. datapath passes per packet: %.02f\n",
+                  ratio(c[PMD_RX] + c[PMD_RECIRC], c[PMD_RX]));
+    show_counter(c, PMD_CACHE_HIT, ds);
+    show_counter(c, PMD_MEGAFLOW_HIT, ds);
+    ds_put_format(ds, "  avg. subtable lookups per megaflow hit: %.02f\n",
+                  ratio(c[PMD_SUBTABLES], c[PMD_MEGAFLOW_HIT]));
+    show_counter(c, PMD_MISS, ds);
+    show_counter(c, PMD_LOST, ds);
+    ds_put_format(ds, "  avg. packets per output batch: %.02f\n",
+                  ratio(c[PMD_SENT], c[PMD_SENT_BATCHES]));
+    show_cycles(c, ds);
+    for (size_t i = 0; i < ARRAY_SIZE(more); i++) {
+        show_counter(c, more[i], ds);
     }
     ds_put_format(ds, "  avg. packets per burst: %.02f\n",
-                  c[PMD_BURSTS] ? c[PMD_RX] / (double) c[PMD_BURSTS] : 0.0);
-    show_cycles(c, ds);
+                  ratio(c[PMD_RX], c[PMD_BURSTS]));
 }
 
 static void
-pmd_stats_show(struct dp *dp, struct ds *ds)
+unixctl_pmd_stats_show(struct unixctl_conn *conn, int argc,
+                       const char *argv[], void *aux OVS_UNUSED)
 {
-    for_each_pmd(dp, show_pmd_stats, ds);
+    struct pmd_args args = { .show = show_pmd_stats };
+
+    unixctl_show_pmds(conn, argc, argv, &args);
 }
 
 static void
-clear_pmd_stats(struct pmd *pmd, struct ds *ds OVS_UNUSED)
+clear_pmd_stats(const struct dp *dp OVS_UNUSED, struct pmd *pmd,
+                struct pmd_args *args OVS_UNUSED)
 {
     pmd_clear_counters(pmd);
 }
 
 static void
-pmd_stats_clear(struct dp *dp, struct ds *ds)
+unixctl_pmd_stats_clear(struct unixctl_conn *conn, int argc,
+                        const char *argv[], void *aux OVS_UNUSED)
 {
-    for_each_pmd(dp, clear_pmd_stats, ds);
+    struct pmd_args args = { .show = clear_pmd_stats };
+
+    unixctl_show_pmds(conn, argc, argv, &args);
+}
+
+/* Queues */
+
+static unsigned int
+n_intervals(const struct pmd_args *args)
+{
+    unsigned int n = DIV_ROUND_UP(args->secs * 1000ULL, PORT_LOAD_INTERVAL_MS);
+
+    return n && n <= PORT_LOAD_INTERVALS ? n : PORT_LOAD_INTERVALS;
 }
 
 static void
-pmd_rxq_show(struct dp *dp, struct ds *ds)
+begin_rxqs(const struct dp *dp, struct pmd_args *args)
 {
-    dp_format_placement(dp, ds);
+    if (dp->problem) {
+        ds_put_format(args->ds, "problem: %s\n", dp->problem);
+    }
+    ds_put_format(args->ds, "Displaying last %u seconds pmd usage %%\n",
+                  n_intervals(args) * (PORT_LOAD_INTERVAL_MS / 1000));
+}
+
+/* By names, not by numbers as in the placement. */
+static int
+compare_rxqs(const void *a_, const void *b_)
+{
+    const struct pmd_rxq_place *const *a = a_;
+    const struct pmd_rxq_place *const *b = b_;
+    int cmp = strcmp(netdev_get_name((*a)->port->netdev),
+                     netdev_get_name((*b)->port->netdev));
+
+    return cmp ? cmp : (*a)->qid < (*b)->qid ? -1 : (*a)->qid > (*b)->qid;
+}
+
+/* Returns the queues that are placed on 'core_id', sorted; the caller frees
+ * them. */
+static const struct pmd_rxq_place **
+rxqs_of_core(const struct dp *dp, unsigned int core_id, size_t *n)
+{
+    const struct placement *p = &dp->placement;
+    const struct pmd_rxq_place **rxqs = xcalloc(p->n_rxqs, sizeof *rxqs);
+
+    *n = 0;
+    for (size_t i = 0; i < p->n_rxqs; i++) {
+        if (p->rxqs[i].core_id == core_id) {
+            rxqs[(*n)++] = &p->rxqs[i];
+        }
+    }
+    if (*n) {
+        qsort(rxqs, *n, sizeof *rxqs, compare_rxqs);
+    }
+    return rxqs;
+}
+
+static void
+format_usage(struct ds *ds, uint64_t cycles, uint64_t total)
+{
+    if (total) {
+        ds_put_format(ds, "%2"PRIu64" %%\n", cycles * 100 / total);
+    } else {
+        ds_put_cstr(ds, "NOT AVAIL\n");
+    }
+}
+
+static void
+show_rxqs(const struct dp *dp, struct pmd *pmd, struct pmd_args *args)
+{
+    unsigned int n_iv = n_intervals(args);
+    const struct pmd_rxq_place **rxqs;
+    const struct pmd_core *core;
+    struct pmd_load load;
+    uint64_t total, sum = 0;
+    size_t n;
+
+    core = placement_find_core(&dp->placement, pmd_core_id(pmd));
+    if (!core) {
+        return;
+    }
+    /* As in OVS's datapath, the share of all the time asked for. */
+    pmd_get_load(pmd, n_iv, &load);
+    total = load.n_intervals ? load.total / load.n_intervals * n_iv : 0;
+
+    format_pmd(pmd, args->ds);
+    ds_put_format(args->ds, "  isolated : %s\n",
+                  core->isolated ? "true" : "false");
+    rxqs = rxqs_of_core(dp, pmd_core_id(pmd), &n);
+    for (size_t i = 0; i < n; i++) {
+        const struct port *port = rxqs[i]->port;
+        unsigned int qid = rxqs[i]->qid;
+        uint64_t cycles = port_load_sum(&port->loads[qid].history, n_iv);
+
+        ds_put_format(args->ds, "  port: %-16s  queue-id: %2u %s  pmd usage: ",
+                      netdev_get_name(port->netdev), qid,
+                      netdev_rxq_enabled(port->rxqs[qid]) ? "(enabled) "
+                                                          : "(disabled)");
+        format_usage(args->ds, cycles, total);
+        sum += cycles;
+    }
+    if (n) {
+        uint64_t busy = MIN(load.busy, total);
+
+        ds_put_cstr(args->ds, "  overhead: ");
+        format_usage(args->ds, busy > sum ? busy - sum : 0, total);
+    }
+    free(rxqs);
+}
+
+/* Tells of queues that no thread polls. */
+static void
+end_rxqs(const struct dp *dp, struct pmd_args *args)
+{
+    size_t n;
+    const struct pmd_rxq_place **rxqs = rxqs_of_core(dp, NON_PMD_CORE_ID, &n);
+
+    for (size_t i = 0; i < n; i++) {
+        ds_put_format(args->ds, "not polled: port %s, queue-id %u\n",
+                      netdev_get_name(rxqs[i]->port->netdev), rxqs[i]->qid);
+    }
+    free(rxqs);
+}
+
+static void
+unixctl_pmd_rxq_show(struct unixctl_conn *conn, int argc, const char *argv[],
+                     void *aux OVS_UNUSED)
+{
+    struct pmd_args args = {
+        .show = show_rxqs,
+        .begin = begin_rxqs,
+        .end = end_rxqs,
+    };
+
+    unixctl_show_pmds(conn, argc, argv, &args);
+}
+
+static void
+rebalance(struct dp *dp, struct ds *ds)
+{
+    dp_request_placement(dp);
+    ds_clear(ds);
+    ds_put_cstr(ds, "pmd rxq rebalance requested.\n");
 }
 
 /* Books */
@@ -225,12 +466,15 @@ dpif_accel_unixctl_register(void)
 {
     unixctl_command_register("dpif-accel/stats-show", "[dp]", 0, 1,
                              unixctl_show, stats_show);
-    unixctl_command_register("dpif-accel/pmd-stats-show", "[dp]", 0, 1,
-                             unixctl_show, pmd_stats_show);
-    unixctl_command_register("dpif-accel/pmd-stats-clear", "[dp]", 0, 1,
-                             unixctl_show, pmd_stats_clear);
-    unixctl_command_register("dpif-accel/pmd-rxq-show", "[dp]", 0, 1,
-                             unixctl_show, pmd_rxq_show);
+    unixctl_command_register("dpif-accel/pmd-stats-show", "[-pmd core] [dp]",
+                             0, 3, unixctl_pmd_stats_show, NULL);
+    unixctl_command_register("dpif-accel/pmd-stats-clear", "[-pmd core] [dp]",
+                             0, 3, unixctl_pmd_stats_clear, NULL);
+    unixctl_command_register("dpif-accel/pmd-rxq-show",
+                             "[-pmd core] [-secs secs] [dp]",
+                             0, 5, unixctl_pmd_rxq_show, NULL);
+    unixctl_command_register("dpif-accel/pmd-rxq-rebalance", "[dp]", 0, 1,
+                             unixctl_show, rebalance);
     unixctl_command_register("dpif-accel/bond-show", "[dp]", 0, 1,
                              unixctl_show, bond_show);
 }

@@ -302,33 +302,6 @@ dpif_accel_port_del(struct dpif *dpif, odp_port_t port_no)
             : dp_port_del(dpif_accel_dp(dpif), port_no));
 }
 
-/* Says once for each key that it does nothing here. */
-static void
-note_unserved(const struct smap *config, const char *const keys[],
-              size_t n_keys, const char *where)
-{
-    static struct sset noted = SSET_INITIALIZER(&noted);
-
-    for (size_t i = 0; i < n_keys; i++) {
-        if (smap_get(config, keys[i]) && sset_add(&noted, keys[i])) {
-            VLOG_WARN("%s:%s has no effect on datapath type \"accel\"", where,
-                      keys[i]);
-        }
-    }
-}
-
-static int
-dpif_accel_port_set_config(struct dpif *dpif, odp_port_t port_no,
-                           const struct smap *cfg)
-{
-    static const char *const unserved[] = { "emc-enable", "tx-steering" };
-
-    note_unserved(cfg, unserved, ARRAY_SIZE(unserved),
-                  "Interface other_config");
-    return dp_port_set_affinity(dpif_accel_dp(dpif), port_no,
-                                smap_get(cfg, "pmd-rxq-affinity"));
-}
-
 static void
 answer_port_query(const struct port *port, struct dpif_port *dpif_port)
 {
@@ -434,24 +407,7 @@ dpif_accel_port_poll_wait(const struct dpif *dpif_)
     seq_wait(dpif->adp->dp->port_seq, dpif->last_port_seq);
 }
 
-/* Configuration */
-
-static int
-dpif_accel_set_config(struct dpif *dpif, const struct smap *other_config)
-{
-    static const char *const unserved[] = {
-        "emc-insert-inv-prob", "smc-enable", "tx-flush-interval",
-        "pmd-rxq-assign", "pmd-rxq-isolate", "pmd-auto-lb", "pmd-perf-metrics",
-        "hw-offload",
-    };
-    int max_sleep = smap_get_int(other_config, "pmd-maxsleep", 0);
-
-    note_unserved(other_config, unserved, ARRAY_SIZE(unserved),
-                  "Open_vSwitch other_config");
-    dp_set_config(dpif_accel_dp(dpif), smap_get(other_config, "pmd-cpu-mask"),
-                  MAX(0, MIN(max_sleep, 10000)));
-    return 0;
-}
+/* The rest */
 
 static int
 dpif_accel_handlers_set(struct dpif *dpif, uint32_t n_handlers)

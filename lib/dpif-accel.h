@@ -84,6 +84,11 @@ int dpif_accel_flow_dump_next(struct dpif_flow_dump_thread *,
 void dpif_accel_operate(struct dpif *, struct dpif_op **, size_t n_ops,
                         enum dpif_offload_type);
 
+/* dpif-accel-config.c */
+int dpif_accel_set_config(struct dpif *, const struct smap *other_config);
+int dpif_accel_port_set_config(struct dpif *, odp_port_t,
+                               const struct smap *other_config);
+
 /* dpif-accel-dummy.c */
 
 /* The number that tests expect for a port that is called 'name': the number in

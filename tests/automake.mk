@@ -96,6 +96,7 @@ system_accel_at = \
 	tests/system-accel-guests.at \
 	tests/system-accel-miss.at \
 	tests/system-accel-openflow.at \
+	tests/system-accel-pmd.at \
 	tests/system-accel-ports.at \
 	tests/system-accel-testsuite.at \
 	tests/system-accel.at \

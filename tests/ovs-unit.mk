@@ -20,7 +20,7 @@ EXTRA_DIST += \
 
 # The log modules and commands of dpif-netdev that groups name, and ours.
 ovs_unit_sed = \
-	-e 's/dpif_netdev:\(file:\)*dbg/accel_flow:\1dbg accel_upcall_ask:\1dbg/g' \
+	-e 's/dpif_netdev:\(file:\)*dbg/accel_flow:\1dbg accel_upcall_ask:\1dbg accel_balance:\1dbg/g' \
 	-e 's/dpif_netdev|DBG|flow_add/accel_flow|DBG|flow_add/g' \
 	-e 's,dpif-netdev/,dpif-accel/,g'
 

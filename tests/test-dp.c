@@ -426,6 +426,18 @@ delete_flow(struct dp *dp)
 }
 
 static void
+configure(struct dp *dp, const char *cpu_mask)
+{
+    const struct dp_config config = {
+        .cpu_mask = cpu_mask,
+        .max_sleep_us = 20,
+        .rules = { .algo = random_range(3), .isolate = random_one_in(2) },
+    };
+
+    dp_set_config(dp, &config);
+}
+
+static void
 change_something(struct dp *dp)
 {
     static const char *const masks[] = { "1", "2", "3", NULL };
@@ -441,7 +453,10 @@ change_something(struct dp *dp)
         change_port(dp, 1 + random_range(N_PORTS));
         break;
     case 5:
-        dp_set_config(dp, masks[random_range(ARRAY_SIZE(masks))], 20);
+        configure(dp, masks[random_range(ARRAY_SIZE(masks))]);
+        break;
+    case 8:
+        dp_request_placement(dp);
         break;
     case 6:
         upcall_set_n_threads(dp->upcall, 1 + random_range(2));
@@ -450,7 +465,7 @@ change_something(struct dp *dp)
         upcall_disable(dp->upcall);
         upcall_enable(dp->upcall);
         break;
-    case 8:
+    case 9:
         megaflow_table_flush(dp->flows);
         break;
     default:
@@ -503,7 +518,7 @@ test_dp(int rounds)
     }
     ovs_mutex_init_recursive(&stp_mutex);
     atomic_store(&wanted_rxqs, 2);
-    dp_set_config(dp, NULL, 20);
+    configure(dp, NULL);
     upcall_register_cb(dp->upcall, test_cb, dp);
     upcall_enable(dp->upcall);
     for (unsigned int no = 1; no <= N_PORTS; no++) {

@@ -137,6 +137,8 @@ put_frames(struct pmd *pmd, struct main_output *output)
     port_count(&books->tx_sent, n_sent);
     port_count(&books->tx_dropped, output->n - n_sent);
     pmd_count(pmd, PMD_COPIES, n_sent);
+    pmd_count(pmd, PMD_SENT, output->n);
+    pmd_count(pmd, PMD_SENT_BATCHES, 1);
     output->n = 0;
 }
 

@@ -64,9 +64,22 @@ struct main_road {
     struct vhost_frame clones[VHOST_BURST];
 };
 
+struct pmd_polled {
+    struct pmd_rxq rxq;
+    struct port_load *load;
+};
+
 struct pmd_poll_list {
+    uint64_t serial;            /* Of the lists that the thread was given. */
     size_t n;
-    struct pmd_rxq rxqs[];
+    struct pmd_polled polled[];
+};
+
+/* What a polling thread measures in intervals, see port.h. */
+struct pmd_clock {
+    uint64_t serial;            /* Of the list that this is about. */
+    long long int end;          /* Of this interval, in time_msec(). */
+    uint64_t busy, total;       /* Cycles when it began. */
 };
 
 struct pmd {
@@ -90,8 +103,13 @@ struct pmd {
 
     /* Polling threads. */
     OVSRCU_TYPE(struct pmd_poll_list *) poll_list;
+    struct seq *wakeup;         /* Changes with the list and 'exiting'. */
     pthread_t thread;
     atomic_bool exiting;
+
+    struct pmd_clock clock;
+    struct port_load_history busy;      /* Of the present list. */
+    struct port_load_history total;
 
     /* The shared context: held while it is used, but not while ofproto is
      * asked about a packet. */

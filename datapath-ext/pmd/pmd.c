@@ -22,10 +22,12 @@
 
 #include "coverage.h"
 #include "dpdk.h"
+#include "openvswitch/poll-loop.h"
 #include "openvswitch/vlog.h"
 #include "ovs-numa.h"
 #include "ovs-rcu.h"
 #include "pmd/pmd-private.h"
+#include "seq.h"
 #include "timeval.h"
 
 VLOG_DEFINE_THIS_MODULE(accel_pmd);
@@ -38,9 +40,12 @@ VLOG_DEFINE_THIS_MODULE(accel_pmd);
  * where each packet is a system call. */
 #define WORK_PER_QUIESCE 1024
 
-/* An idle thread sleeps a microsecond longer each time that it finds nothing,
- * up to "pmd-maxsleep". */
+/* A thread with little to do sleeps a microsecond longer each round, up to
+ * "pmd-maxsleep", until a queue has a burst of half the usual size or more.
+ * All of this is as in lib/dpif-netdev.c. */
 #define SLEEP_STEP_US 1
+#define LARGE_BURST (NETDEV_MAX_BURST / 2)
+#define TIMER_RESOLUTION_NS 1000
 
 const char *
 pmd_counter_text(enum pmd_counter counter)
@@ -139,94 +144,265 @@ pmd_execute(struct pmd *pmd, struct dp_packet *packet,
     }
 }
 
+static bool
+polls_already(const struct pmd_poll_list *list, const struct pmd_rxq *rxqs,
+              size_t n)
+{
+    bool same = list && list->n == n;
+
+    for (size_t i = 0; same && i < n; i++) {
+        same = (list->polled[i].rxq.port == rxqs[i].port
+                && list->polled[i].rxq.qid == rxqs[i].qid);
+    }
+    return same;
+}
+
 void
 pmd_set_poll_list(struct pmd *pmd, const struct pmd_rxq *rxqs, size_t n)
 {
     struct pmd_poll_list *old = ovsrcu_get_protected(struct pmd_poll_list *,
                                                      &pmd->poll_list);
-    struct pmd_poll_list *list = xmalloc(sizeof *list + n * sizeof *rxqs);
+    struct pmd_poll_list *list;
 
+    if (polls_already(old, rxqs, n)) {
+        return;
+    }
+    list = xmalloc(sizeof *list + n * sizeof *list->polled);
+    list->serial = old ? old->serial + 1 : 0;
     list->n = n;
     for (size_t i = 0; i < n; i++) {
-        list->rxqs[i] = rxqs[i];
+        list->polled[i].rxq = rxqs[i];
+        list->polled[i].load = &rxqs[i].port->loads[rxqs[i].qid];
     }
     ovsrcu_set(&pmd->poll_list, list);
     if (old) {
         ovsrcu_postpone(free, old);
     }
+    seq_change(pmd->wakeup);
+}
+
+/* Load */
+
+static uint64_t
+read_counter(const struct pmd *pmd, enum pmd_counter counter)
+{
+    uint64_t value;
+
+    atomic_read_relaxed(CONST_CAST(atomic_uint64_t *,
+                                   &pmd->counters[counter]), &value);
+    return value;
+}
+
+static void
+begin_interval(struct pmd *pmd, long long int now)
+{
+    struct pmd_clock *clock = &pmd->clock;
+
+    clock->end = now + PORT_LOAD_INTERVAL_MS;
+    clock->busy = read_counter(pmd, PMD_BUSY_CYCLES);
+    clock->total = (clock->busy + read_counter(pmd, PMD_IDLE_CYCLES)
+                    + read_counter(pmd, PMD_SLEEP_CYCLES));
+}
+
+/* Records what the interval has cost when it is over.  A new list begins a new
+ * history of the thread, but not of the queues. */
+static void
+measure_load(struct pmd *pmd)
+{
+    const struct pmd_poll_list *list = ovsrcu_get(struct pmd_poll_list *,
+                                                  &pmd->poll_list);
+    bool renew = pmd->clock.serial != list->serial;
+    struct pmd_clock before = pmd->clock;
+    long long int now = time_msec();
+
+    if (!renew && now < before.end) {
+        return;
+    }
+    begin_interval(pmd, now);
+    for (size_t i = 0; i < list->n; i++) {
+        struct port_load *load = list->polled[i].load;
+
+        if (!renew) {
+            port_load_record(&load->history, load->cycles);
+        }
+        load->cycles = 0;
+    }
+    if (renew) {
+        pmd->clock.serial = list->serial;
+        atomic_store_relaxed(&pmd->busy.n, 0);
+        atomic_store_relaxed(&pmd->total.n, 0);
+    } else {
+        port_load_record(&pmd->busy, pmd->clock.busy - before.busy);
+        port_load_record(&pmd->total, pmd->clock.total - before.total);
+    }
+}
+
+void
+pmd_get_load(const struct pmd *pmd, unsigned int n, struct pmd_load *load)
+{
+    uint64_t recorded;
+
+    atomic_read_relaxed(CONST_CAST(atomic_uint64_t *, &pmd->total.n),
+                        &recorded);
+    load->n_intervals = MIN(n, recorded);
+    load->busy = port_load_sum(&pmd->busy, load->n_intervals);
+    load->total = port_load_sum(&pmd->total, load->n_intervals);
+}
+
+bool
+pmd_is_overloaded(const struct pmd *pmd, unsigned int percent)
+{
+    struct pmd_load older = { 0, 0, 0 };
+
+    for (unsigned int i = 1; i <= PORT_LOAD_INTERVALS; i++) {
+        struct pmd_load load;
+
+        pmd_get_load(pmd, i, &load);
+        if (load.n_intervals < i
+            || ((load.busy - older.busy) * 100
+                < (load.total - older.total) * percent)) {
+            return false;
+        }
+        older = load;
+    }
+    return true;
 }
 
 /* Polling threads */
 
-static unsigned int
-poll_round(struct pmd *pmd)
+/* What happened in a round of polling. */
+struct round {
+    unsigned int n;             /* Packets. */
+    bool full;                  /* A burst was large: there is work to do. */
+};
+
+/* Polls each queue once.  What it costs is put down to the queues that had
+ * packets.  'start' is the TSC now. */
+static struct round
+poll_round(struct pmd *pmd, uint64_t start)
 {
     const struct pmd_poll_list *list = ovsrcu_get(struct pmd_poll_list *,
                                                   &pmd->poll_list);
-    unsigned int n = side_road_answers(pmd);
+    struct round round = { .n = side_road_answers(pmd), .full = false };
 
     for (size_t i = 0; i < list->n; i++) {
-        const struct pmd_rxq *rxq = &list->rxqs[i];
+        const struct pmd_polled *polled = &list->polled[i];
+        const struct pmd_rxq *rxq = &polled->rxq;
+        unsigned int n_answers, n;
 
         /* Packets that come back must go on before those that follow them
          * on the same queue are classified. */
-        n += side_road_answers(pmd);
+        n_answers = side_road_answers(pmd);
         if (rxq->port->vhost) {
-            n += main_road_poll(pmd, rxq->port, rxq->qid);
+            n = main_road_poll(pmd, rxq->port, rxq->qid);
         } else {
-            n += side_road_poll(pmd, rxq->port, rxq->qid);
+            n = side_road_poll(pmd, rxq->port, rxq->qid);
         }
+        if (n) {
+            uint64_t now = rte_get_tsc_cycles();
+
+            polled->load->cycles += now - start;
+            start = now;
+        }
+        round.n += n_answers + n;
+        round.full |= n >= LARGE_BURST;
     }
-    return n;
+    return round;
 }
 
-/* Sleeps, if the user allows it, after a round without a packet.  '*sleep_us'
- * is how long the last sleep since a packet was. */
-static void
-rest(struct pmd *pmd, uint32_t *sleep_us)
+/* Sleeps, if the user allows it, after a round without a large burst, and
+ * returns true if so.  '*sleep_us' is for how long; it grows from round to
+ * round. */
+static bool
+rest(struct pmd *pmd, const struct round *round, uint32_t *sleep_us)
 {
     uint32_t max;
+    bool sleeps;
 
     atomic_read_relaxed(&pmd->env->max_sleep_us, &max);
-    if (!max) {
+    if (round->full || !max) {
+        *sleep_us = 0;
+    }
+    sleeps = *sleep_us > 0;
+    if (sleeps) {
+        uint64_t start = rte_get_tsc_cycles();
+
+        pmd_count(pmd, PMD_SLEEPS, 1);
+        xnanosleep_no_quiesce(*sleep_us * 1000ULL);
+        pmd_count(pmd, PMD_SLEEP_CYCLES, rte_get_tsc_cycles() - start);
+    } else if (!round->n) {
         rte_pause();
-        return;
     }
     *sleep_us = MIN(max, *sleep_us + SLEEP_STEP_US);
-    pmd_count(pmd, PMD_SLEEPS, 1);
-    xnanosleep_no_quiesce(*sleep_us * 1000ULL);
+    return sleeps;
+}
+
+static bool
+has_queues(const struct pmd *pmd)
+{
+    return ovsrcu_get(struct pmd_poll_list *, &pmd->poll_list)->n > 0;
+}
+
+/* Blocks while the thread has nothing to do: its list is empty. */
+static void
+await_list(struct pmd *pmd)
+{
+    uint64_t seq;
+    bool exiting;
+
+    if (OVS_LIKELY(has_queues(pmd))) {
+        return;
+    }
+    seq = seq_read(pmd->wakeup);
+    atomic_read_explicit(&pmd->exiting, &exiting, memory_order_acquire);
+    if (!has_queues(pmd) && !exiting && !upcall_client_is_busy(pmd->client)) {
+        seq_wait(pmd->wakeup, seq);
+        poll_block();
+    }
+}
+
+/* Polls for a while, or until the thread has slept, so that what happens
+ * rarely costs nothing. */
+static void
+poll_for_a_while(struct pmd *pmd, uint32_t *sleep_us)
+{
+    uint64_t n_busy = 0, n_idle = 0, start = rte_get_tsc_cycles();
+    unsigned int work = 0;
+    bool slept;
+
+    do {
+        struct round round = poll_round(pmd, start);
+        uint64_t end = rte_get_tsc_cycles();
+
+        pmd_count(pmd, round.n ? PMD_BUSY_CYCLES : PMD_IDLE_CYCLES,
+                  end - start);
+        if (round.n) {
+            n_busy++;
+        } else {
+            n_idle++;
+        }
+        start = end;
+        slept = rest(pmd, &round, sleep_us);
+        work += round.n + 1;
+    } while (work < WORK_PER_QUIESCE && !slept);
+    pmd_count(pmd, PMD_BUSY_ROUNDS, n_busy);
+    pmd_count(pmd, PMD_IDLE_ROUNDS, n_idle);
 }
 
 static void
 poll_until_told(struct pmd *pmd)
 {
-    uint64_t start = rte_get_tsc_cycles();
     uint32_t sleep_us = 0;
-    unsigned int work = 0;
-    bool exiting = false;
+    bool exiting;
 
-    while (!exiting || upcall_client_is_busy(pmd->client)) {
-        unsigned int n = poll_round(pmd);
-        uint64_t now;
-
-        if (n) {
-            sleep_us = 0;
-        } else {
-            rest(pmd, &sleep_us);
-        }
-        now = rte_get_tsc_cycles();
-        pmd_count(pmd, n ? PMD_BUSY_CYCLES : PMD_IDLE_CYCLES, now - start);
-        start = now;
-
-        work += n + 1;
-        if (work >= WORK_PER_QUIESCE || sleep_us) {
-            work = 0;
-            coverage_try_clear();
-            ovsrcu_quiesce();
-            atomic_read_explicit(&pmd->exiting, &exiting,
-                                 memory_order_acquire);
-        }
-    }
+    do {
+        poll_for_a_while(pmd, &sleep_us);
+        measure_load(pmd);
+        coverage_try_clear();
+        ovsrcu_quiesce();
+        await_list(pmd);
+        atomic_read_explicit(&pmd->exiting, &exiting, memory_order_acquire);
+    } while (!exiting || upcall_client_is_busy(pmd->client));
 }
 
 static void *
@@ -236,6 +412,7 @@ pmd_thread_main(void *pmd_)
     bool attached;
 
     ovs_numa_thread_setaffinity_core(pmd->core_id);
+    set_timer_resolution(TIMER_RESOLUTION_NS);
     attached = dpdk_available() && dpdk_attach_thread(pmd->core_id);
     pmd->cache = flow_cache_create(pmd->env->flows, FLOW_CACHE_ENTRIES);
     pmd->main = xzalloc_cacheline(sizeof *pmd->main);
@@ -258,12 +435,13 @@ pmd_start(struct pmd_env *env, unsigned int core_id, int numa_id,
     char name[32];
 
     pmd->client = upcall_client_create(env->upcall);
+    pmd->wakeup = seq_create();
     pmd_set_poll_list(pmd, NULL, 0);
     /* OVS appends a number; it calls its own the same. */
     snprintf(name, sizeof name, "pmd-c%02u/id:", core_id);
     pmd->thread = ovs_thread_create(name, pmd_thread_main, pmd);
-    VLOG_INFO("%s: polling thread on core %u of NUMA node %d started",
-              env->dp_name, core_id, numa_id);
+    VLOG_INFO("PMD thread on numa_id: %d, core id: %2u created.", numa_id,
+              core_id);
     return pmd;
 }
 
@@ -271,12 +449,14 @@ void
 pmd_stop(struct pmd *pmd)
 {
     atomic_store_explicit(&pmd->exiting, true, memory_order_release);
+    seq_change(pmd->wakeup);
     ovsrcu_quiesce_start();
     xpthread_join(pmd->thread, NULL);
     ovsrcu_quiesce_end();
 
-    VLOG_INFO("%s: polling thread on core %u ended", pmd->env->dp_name,
-              pmd->core_id);
+    VLOG_INFO("PMD thread on numa_id: %d, core id: %2u destroyed.",
+              pmd->numa_id, pmd->core_id);
+    seq_destroy(pmd->wakeup);
     upcall_client_destroy(pmd->client);
     free(ovsrcu_get_protected(struct pmd_poll_list *, &pmd->poll_list));
     destroy(pmd);
@@ -288,9 +468,7 @@ void
 pmd_get_counters(const struct pmd *pmd, uint64_t counters[PMD_N_COUNTERS])
 {
     for (int i = 0; i < PMD_N_COUNTERS; i++) {
-        atomic_read_relaxed(CONST_CAST(atomic_uint64_t *, &pmd->counters[i]),
-                            &counters[i]);
-        counters[i] -= pmd->cleared[i];
+        counters[i] = read_counter(pmd, i) - pmd->cleared[i];
     }
 }
 
@@ -298,6 +476,6 @@ void
 pmd_clear_counters(struct pmd *pmd)
 {
     for (int i = 0; i < PMD_N_COUNTERS; i++) {
-        atomic_read_relaxed(&pmd->counters[i], &pmd->cleared[i]);
+        pmd->cleared[i] = read_counter(pmd, i);
     }
 }

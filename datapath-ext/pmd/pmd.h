@@ -67,7 +67,8 @@ struct pmd *pmd_create_shared(struct pmd_env *);
 void pmd_destroy_shared(struct pmd *);
 
 /* Starts a polling thread on CPU 'core_id' of NUMA node 'numa_id', with an
- * empty poll list.  'slot' is 1...PORT_MAX_SLOTS - 1, unique. */
+ * empty poll list.  It blocks while its list is empty.  'slot' is
+ * 1...PORT_MAX_SLOTS - 1, unique. */
 struct pmd *pmd_start(struct pmd_env *, unsigned int core_id, int numa_id,
                       unsigned int slot);
 
@@ -84,8 +85,9 @@ struct pmd_rxq {
     unsigned int qid;
 };
 
-/* Gives 'pmd' the 'n' queues at 'rxqs' to poll (copied).  The old list may be
- * in use until a grace period has passed. */
+/* Gives 'pmd' the 'n' queues at 'rxqs' to poll (copied), unless it has the
+ * same already.  The old list may be in use until a grace period has
+ * passed. */
 void pmd_set_poll_list(struct pmd *, const struct pmd_rxq *rxqs, size_t n);
 
 /* Receives and forwards one batch from each queue of 'port' on the calling
@@ -97,6 +99,22 @@ bool pmd_poll_shared(struct pmd *shared, struct port *port);
 void pmd_execute(struct pmd *shared, struct dp_packet *packet,
                  const struct flow *flow, const struct nlattr *actions,
                  size_t actions_len);
+
+/* What a thread has done in the newest intervals (see port.h) that it polled
+ * its present list. */
+struct pmd_load {
+    unsigned int n_intervals;   /* How many are told of. */
+    uint64_t busy;              /* Cycles in rounds that found packets. */
+    uint64_t total;             /* All cycles. */
+};
+
+/* Stores the load in the newest 'n' (1...PORT_LOAD_INTERVALS) intervals, or as
+ * many as there were. */
+void pmd_get_load(const struct pmd *, unsigned int n, struct pmd_load *);
+
+/* Returns true if in each of the last PORT_LOAD_INTERVALS intervals 'percent'
+ * of the thread's cycles, or more, were busy. */
+bool pmd_is_overloaded(const struct pmd *, unsigned int percent);
 
 /* Counters of a thread, since it was started or last cleared. */
 #define PMD_COUNTERS                                            \
@@ -111,9 +129,14 @@ void pmd_execute(struct pmd *shared, struct dp_packet *packet,
     PMD_COUNTER(SUBTABLES, "subtables probed")                  \
     PMD_COUNTER(MISS, "miss with success upcall")               \
     PMD_COUNTER(LOST, "miss with failed upcall")                \
+    PMD_COUNTER(SENT, "packets sent")                           \
+    PMD_COUNTER(SENT_BATCHES, "output batches")                 \
     PMD_COUNTER(BURSTS, "bursts")                               \
+    PMD_COUNTER(IDLE_ROUNDS, "idle iterations")                 \
+    PMD_COUNTER(BUSY_ROUNDS, "busy iterations")                 \
     PMD_COUNTER(IDLE_CYCLES, "idle cycles")                     \
     PMD_COUNTER(BUSY_CYCLES, "processing cycles")               \
+    PMD_COUNTER(SLEEP_CYCLES, "sleep cycles")                   \
     PMD_COUNTER(SLEEPS, "sleeps")
 
 enum pmd_counter {

@@ -87,6 +87,8 @@ send_output(struct pmd *pmd, struct side_output *output)
                         port->shared_txqs);
     port_count(&books->tx_tried, n);
     port_count(error ? &books->tx_dropped : &books->tx_sent, n);
+    pmd_count(pmd, PMD_SENT, n);
+    pmd_count(pmd, PMD_SENT_BATCHES, 1);
     dp_packet_batch_init(&output->batch);
 }
 

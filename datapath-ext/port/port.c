@@ -38,6 +38,16 @@ port_drop_name(enum port_drop reason)
     return names[reason];
 }
 
+void
+port_load_record(struct port_load_history *history, uint64_t cycles)
+{
+    uint64_t n;
+
+    atomic_read_relaxed(&history->n, &n);
+    atomic_store_relaxed(&history->cycles[n % PORT_LOAD_INTERVALS], cycles);
+    atomic_store_relaxed(&history->n, n + 1);
+}
+
 static uint64_t
 read_counter(const atomic_uint64_t *counter)
 {
@@ -45,6 +55,19 @@ read_counter(const atomic_uint64_t *counter)
 
     atomic_read_relaxed(CONST_CAST(atomic_uint64_t *, counter), &value);
     return value;
+}
+
+uint64_t
+port_load_sum(const struct port_load_history *history, unsigned int n)
+{
+    uint64_t last = read_counter(&history->n);
+    uint64_t sum = 0;
+
+    for (unsigned int i = 1; i <= n && i <= last; i++) {
+        sum += read_counter(&history->cycles[(last - i)
+                                             % PORT_LOAD_INTERVALS]);
+    }
+    return sum;
 }
 
 /* Replaces what we know of output by what the rings have counted. */
@@ -143,6 +166,20 @@ close_rxqs(struct port *port)
     port->n_rxq = 0;
 }
 
+/* Makes room for the loads of 'n' queues, of which the first 'n_old' were
+ * there. */
+static void
+keep_loads(struct port *port, unsigned int n_old, unsigned int n)
+{
+    struct port_load *loads = xzalloc_cacheline(n * sizeof *loads);
+
+    for (unsigned int i = 0; i < MIN(n_old, n); i++) {
+        loads[i] = port->loads[i];
+    }
+    free_cacheline(port->loads);
+    port->loads = loads;
+}
+
 static int
 open_rxqs(struct port *port)
 {
@@ -167,6 +204,7 @@ int
 port_configure(struct port *port, unsigned int n_txq,
                struct vhost_port *(*vhost)(const struct netdev *))
 {
+    unsigned int n_old = port->n_rxq;
     int error;
 
     close_rxqs(port);
@@ -183,6 +221,7 @@ port_configure(struct port *port, unsigned int n_txq,
     if (error) {
         return error;
     }
+    keep_loads(port, n_old, port->n_rxq);
     if (port->vhost && port->vhost != vhost(port->netdev)) {
         /* Another socket: its counters, and so our books, start anew. */
         memset(port->books, 0, PORT_MAX_SLOTS * sizeof *port->books);
@@ -217,6 +256,7 @@ port_unref(struct port *port)
     if (ovs_refcount_unref(&port->ref_cnt) == 1) {
         free(port->type);
         free(port->rxq_affinity);
+        free_cacheline(port->loads);
         free_cacheline(port->books);
         free_cacheline(port);
     }

@@ -117,6 +117,30 @@ port_count(atomic_uint64_t *counter, uint64_t n)
     atomic_store_relaxed(counter, old + n);
 }
 
+/* Load */
+
+/* The load of queues and threads is measured in intervals of so many ms of
+ * OVS's time, of which the last ones are remembered (a minute). */
+#define PORT_LOAD_INTERVAL_MS 5000
+#define PORT_LOAD_INTERVALS 12
+
+/* Written by one thread, read by any. */
+struct port_load_history {
+    atomic_uint64_t n;          /* Intervals recorded, ever. */
+    atomic_uint64_t cycles[PORT_LOAD_INTERVALS];
+};
+void port_load_record(struct port_load_history *, uint64_t cycles);
+
+/* Returns the sum of the newest 'n' intervals, 1...PORT_LOAD_INTERVALS. */
+uint64_t port_load_sum(const struct port_load_history *, unsigned int n);
+
+/* What polling one receive queue and forwarding its packets costs. */
+struct port_load {
+    OVS_ALIGNED_VAR(CACHE_LINE_SIZE) uint64_t cycles;
+                                /* In this interval: the polling thread's. */
+    struct port_load_history history;
+};
+
 struct port {
     odp_port_t port_no;
     struct cmap_node node;      /* In the port table. */
@@ -129,6 +153,7 @@ struct port {
     bool is_pmd;                /* Polling threads poll it. */
     unsigned int n_rxq;
     struct netdev_rxq **rxqs;
+    struct port_load *loads;    /* Of each rxq.  Kept when queues change. */
     unsigned int n_txq;
     bool shared_txqs;           /* Fewer txqs than threads. */
 
