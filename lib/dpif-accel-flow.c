@@ -39,15 +39,18 @@ static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(5, 5);
 
 /* From Netlink attributes */
 
+/* In the words of dpif-netdev: people and tests look for these lines. */
 static void
-log_bad_flow(const char *what, const struct nlattr *key, size_t key_len,
-             const struct nlattr *mask, size_t mask_len)
+log_unparsable(const char *what, const struct nlattr *key, size_t key_len,
+               const struct nlattr *mask, size_t mask_len,
+               enum odp_key_fitness fitness)
 {
     struct ds ds = DS_EMPTY_INITIALIZER;
 
     if (!VLOG_DROP_ERR(&rl)) {
         odp_flow_format(key, key_len, mask, mask_len, NULL, &ds, true);
-        VLOG_ERR("flow with %s: %s", what, ds_cstr(&ds));
+        VLOG_ERR("internal error parsing flow %s %s (%s)", what,
+                 ds_cstr(&ds), odp_key_fitness_to_string(fitness));
     }
     ds_destroy(&ds);
 }
@@ -57,9 +60,12 @@ static int
 flow_from_key(const struct nlattr *key, size_t key_len, bool probe,
               struct flow *flow)
 {
-    if (odp_flow_key_to_flow(key, key_len, flow, NULL)) {
+    enum odp_key_fitness fitness;
+
+    fitness = odp_flow_key_to_flow(key, key_len, flow, NULL);
+    if (fitness) {
         if (!probe) {
-            log_bad_flow("a malformed key", key, key_len, NULL, 0);
+            log_unparsable("key", key, key_len, NULL, 0, fitness);
         }
         return EINVAL;
     }
@@ -70,7 +76,7 @@ static int
 match_from_put(const struct dpif_flow_put *put, struct match *match)
 {
     bool probe = put->flags & DPIF_FP_PROBE;
-    const char *problem = NULL;
+    enum odp_key_fitness fitness;
     int error;
 
     memset(match, 0, sizeof *match);
@@ -78,17 +84,18 @@ match_from_put(const struct dpif_flow_put *put, struct match *match)
     if (error) {
         return error;
     }
-    if (odp_flow_key_to_mask(put->mask, put->mask_len, &match->wc,
-                             &match->flow, NULL)) {
-        problem = "a malformed mask";
-    } else if (match->wc.masks.in_port.odp_port != ODPP_NONE) {
-        problem = "a wildcarded in_port";
-    }
-    if (problem) {
+    fitness = odp_flow_key_to_mask(put->mask, put->mask_len, &match->wc,
+                                   &match->flow, NULL);
+    if (fitness) {
         if (!probe) {
-            log_bad_flow(problem, put->key, put->key_len, put->mask,
-                         put->mask_len);
+            log_unparsable("mask", put->key, put->key_len, put->mask,
+                           put->mask_len, fitness);
         }
+        return EINVAL;
+    }
+    if (match->wc.masks.in_port.odp_port != ODPP_NONE) {
+        VLOG_ERR_RL(&rl, "failed to put%s flow: in_port is not an exact match",
+                    put->flags & DPIF_FP_CREATE ? "[create]" : "[modify]");
         return EINVAL;
     }
 

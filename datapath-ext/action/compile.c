@@ -582,7 +582,8 @@ action_program_compile(const struct nlattr *actions, size_t len,
         n++;
     }
     p = xzalloc(sizeof *p + n * sizeof *p->ops);
-    p->actions = len ? xmemdup(actions, len) : NULL;
+    /* Never NULL, which would say "unknown" where flows are logged. */
+    p->actions = len ? xmemdup(actions, len) : xzalloc(1);
     p->actions_len = len;
     compile_ops(p);
     *programp = p;
