@@ -55,6 +55,11 @@ datapath_ext_action = \
 	datapath-ext/action/compile.c \
 	datapath-ext/action/ct.c \
 	datapath-ext/action/edit.c
+datapath_ext_offload = \
+	datapath-ext/offload/offload-private.h \
+	datapath-ext/offload/offload.c \
+	datapath-ext/offload/offload.h \
+	datapath-ext/offload/threads.c
 datapath_ext_pmd = \
 	datapath-ext/pmd/main-road.c \
 	datapath-ext/pmd/placement.c \
@@ -90,6 +95,7 @@ datapath_ext_sources = \
 	$(datapath_ext_vhost) \
 	$(datapath_ext_flow) \
 	$(datapath_ext_action) \
+	$(datapath_ext_offload) \
 	$(datapath_ext_pmd) \
 	$(datapath_ext_upcall) \
 	$(datapath_ext_meter) \

@@ -21,6 +21,7 @@
 
 #include "conntrack.h"
 #include "dp-private.h"
+#include "netdev-offload.h"
 #include "odp-util.h"
 #include "openvswitch/poll-loop.h"
 #include "openvswitch/vlog.h"
@@ -78,6 +79,7 @@ dp_create(const char *name, struct vhost_port *(*vhost)(const struct netdev *))
     ovs_mutex_init(&dp->pmds_mutex);
     port_table_init(&dp->ports);
     dp->flows = megaflow_table_create();
+    dp->offload = offload_create(dp->flows, &dp->ports);
     dp->upcall = upcall_create(name, dp->flows);
     upcall_set_n_threads(dp->upcall, 1);
     dp->meters = meter_table_create();
@@ -89,6 +91,7 @@ dp_create(const char *name, struct vhost_port *(*vhost)(const struct netdev *))
     dp->env.dp_name = dp->name;
     dp->env.ports = &dp->ports;
     dp->env.flows = dp->flows;
+    dp->env.offload = dp->offload;
     dp->env.upcall = dp->upcall;
     dp->env.meters = dp->meters;
     dp->env.bonds = dp->bonds;
@@ -113,6 +116,7 @@ dp_destroy(struct dp *dp)
     bond_table_destroy(dp->bonds);
     meter_table_destroy(dp->meters);
     megaflow_table_destroy(dp->flows);
+    offload_destroy(dp->offload);
     port_table_destroy(&dp->ports);
     seq_destroy(dp->port_seq);
     ovs_mutex_destroy(&dp->pmds_mutex);
@@ -133,6 +137,23 @@ withdraw_port(struct dp *dp, struct port *port)
 {
     port_table_remove(&dp->ports, port);
     dp_stop_polling(dp, port);
+    offload_port_withdraw(dp->offload, port);
+}
+
+/* Two ways to end what withdraw_port() began. */
+
+static void
+return_port(struct dp *dp, struct port *port)
+{
+    port_table_insert(&dp->ports, port);
+    offload_port_return(dp->offload, port);
+}
+
+static void
+close_withdrawn_port(struct port *port)
+{
+    netdev_uninit_flow_api(port->netdev);
+    port_close(port);
 }
 
 /* Applies what netdevs ask for, such as another number of queues.  What they
@@ -148,9 +169,9 @@ reconfigure(struct dp *dp)
         dp_await_answers(port);
         if (port_configure(port, wanted_txqs(), dp->vhost)) {
             seq_change(dp->port_seq);
-            port_close(port);
+            close_withdrawn_port(port);
         } else {
-            port_table_insert(&dp->ports, port);
+            return_port(dp, port);
         }
     }
     dp_place_queues(dp);
@@ -214,7 +235,7 @@ dp_port_del(struct dp *dp, odp_port_t port_no)
         return ENODEV;
     }
     withdraw_port(dp, port);
-    port_close(port);
+    close_withdrawn_port(port);
     dp_place_queues(dp);
     seq_change(dp->port_seq);
     return 0;
@@ -233,7 +254,7 @@ dp_port_renumber(struct dp *dp, const char *name, odp_port_t port_no)
     withdraw_port(dp, port);
     dp_await_answers(port);
     port->port_no = port_no;
-    port_table_insert(&dp->ports, port);
+    return_port(dp, port);
     dp_place_queues(dp);
     seq_change(dp->port_seq);
     return 0;

@@ -19,10 +19,10 @@
 /* dp: the datapath object that ties the rooms together
  * ====================================================
  *
- * A 'struct dp' owns ports (port/), megaflows (flow/), upcall threads
- * (upcall/), polling threads (pmd/), meters (meter/), bonds (bond/) and OVS's
- * connection tracker.  It knows nothing of ovsdb, ofproto or dpif:
- * lib/dpif-accel.c translates.
+ * A 'struct dp' owns ports (port/), megaflows (flow/), what devices take of
+ * them (offload/), upcall threads (upcall/), polling threads (pmd/), meters
+ * (meter/), bonds (bond/) and OVS's connection tracker.  It knows nothing of
+ * ovsdb, ofproto or dpif: lib/dpif-accel.c translates.
  *
  * Unless said otherwise, functions belong to the control thread (OVS's main
  * thread).  Functions that take or give megaflows are thread-safe: see
@@ -35,6 +35,7 @@
 #include "dpif.h"
 #include "flow/megaflow.h"
 #include "meter/meter.h"
+#include "offload/offload.h"
 #include "ovs-thread.h"
 #include "pmd/placement.h"
 #include "pmd/pmd.h"
@@ -63,6 +64,7 @@ struct dp {
     char *name;
     struct port_table ports;
     struct megaflow_table *flows;
+    struct offload *offload;
     struct upcall *upcall;
     struct meter_table *meters;
     struct bond_table *bonds;

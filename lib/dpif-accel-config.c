@@ -116,7 +116,6 @@ dpif_accel_set_config(struct dpif *dpif, const struct smap *other_config)
         { "tx-flush-interval", "packets are sent at the end of the burst that "
           "they came with" },
         { "pmd-perf-metrics", "its threads do not record iterations" },
-        { "hw-offload", "its flows stay in software" },
     };
     struct dp_config config = {
         .cpu_mask = smap_get(other_config, "pmd-cpu-mask"),

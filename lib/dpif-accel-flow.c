@@ -129,12 +129,38 @@ put_stats(const struct megaflow_stats *from, struct dpif_flow_stats *to)
     }
 }
 
+/* What the device that has taken 'mf', if any, has counted and how far it has
+ * taken it. */
+static void
+get_device_status(const struct dp *dp, const struct megaflow *mf,
+                  struct dpif_flow_stats *stats, struct dpif_flow_attrs *attrs)
+{
+    if (!offload_get_status(dp->offload, mf, stats, attrs)) {
+        memset(stats, 0, sizeof *stats);
+        memset(attrs, 0, sizeof *attrs);
+        attrs->dp_layer = "ovs";
+    }
+}
+
+static void
+add_stats(const struct dpif_flow_stats *from, struct dpif_flow_stats *to)
+{
+    if (to) {
+        to->n_packets += from->n_packets;
+        to->n_bytes += from->n_bytes;
+        to->used = MAX(to->used, from->used);
+        to->tcp_flags |= from->tcp_flags;
+    }
+}
+
 /* To Netlink attributes */
 
 static void
-to_dpif_flow(const struct megaflow *mf, struct ofpbuf *key,
-             struct ofpbuf *mask, struct dpif_flow *flow, bool terse)
+to_dpif_flow(const struct dp *dp, const struct megaflow *mf,
+             struct ofpbuf *key, struct ofpbuf *mask, struct dpif_flow *flow,
+             bool terse)
 {
+    struct dpif_flow_stats of_device;
     struct megaflow_stats stats;
 
     memset(flow, 0, sizeof *flow);
@@ -161,9 +187,10 @@ to_dpif_flow(const struct megaflow *mf, struct ofpbuf *key,
     flow->ufid = mf->ufid;
     flow->ufid_present = true;
     flow->pmd_id = NON_PMD_CORE_ID;
-    flow->attrs.dp_layer = "ovs";
+    get_device_status(dp, mf, &of_device, &flow->attrs);
     megaflow_get_stats(mf, &stats);
     put_stats(&stats, &flow->stats);
+    add_stats(&of_device, &flow->stats);
 }
 
 /* Operations */
@@ -211,6 +238,9 @@ flow_put(struct dp *dp, const struct dpif_flow_put *put)
 static int
 flow_del(struct dp *dp, const struct dpif_flow_del *del)
 {
+    struct dpif_flow_stats of_device;
+    struct dpif_flow_attrs attrs;
+    const struct megaflow *mf;
     struct megaflow_stats stats;
     struct flow flow;
     ovs_u128 ufid;
@@ -223,9 +253,16 @@ flow_del(struct dp *dp, const struct dpif_flow_del *del)
         }
     }
     ufid = ufid_of(del->ufid, &flow);
+    mf = megaflow_table_find(dp->flows, &ufid);
+    if (!mf) {
+        return ENOENT;
+    }
+    /* Afterwards the device may have forgotten it. */
+    get_device_status(dp, mf, &of_device, &attrs);
     error = megaflow_table_del(dp->flows, &ufid, &stats);
     if (!error) {
         put_stats(&stats, del->stats);
+        add_stats(&of_device, del->stats);
     }
     return error;
 }
@@ -249,7 +286,7 @@ flow_get(struct dp *dp, const struct dpif_flow_get *get)
     if (!mf) {
         return ENOENT;
     }
-    to_dpif_flow(mf, get->buffer, get->buffer, get->flow, false);
+    to_dpif_flow(dp, mf, get->buffer, get->buffer, get->flow, false);
     return 0;
 }
 
@@ -402,7 +439,7 @@ dpif_accel_flow_dump_next(struct dpif_flow_dump_thread *thread_,
 
         ofpbuf_use_stack(&key, &thread->keys[i], sizeof thread->keys[i]);
         ofpbuf_use_stack(&mask, &thread->masks[i], sizeof thread->masks[i]);
-        to_dpif_flow(found[i], &key, &mask, &flows[i], dump->up.terse);
+        to_dpif_flow(dp, found[i], &key, &mask, &flows[i], dump->up.terse);
     }
     return n;
 }

@@ -21,6 +21,7 @@
 
 #include "dp.h"
 #include "dpdk.h"
+#include "netdev-offload.h"
 #include "openvswitch/dynamic-string.h"
 #include "unixctl.h"
 #include "util.h"
@@ -461,6 +462,23 @@ bond_show(struct dp *dp, struct ds *ds)
     bond_format(dp->bonds, ds);
 }
 
+static void
+offload_stats_show(struct dp *dp, struct ds *ds)
+{
+    struct offload_counters c;
+
+    offload_get_counters(dp->offload, &c);
+    ds_put_format(ds, "%s:\n", dp->name);
+    ds_put_format(ds, "  offload: %s\n",
+                  netdev_is_flow_api_enabled() ? "on" : "off");
+    ds_put_format(ds, "  operations enqueued: %"PRIu64"\n", c.queued);
+    ds_put_format(ds, "  flows added: %"PRIu64", modified: %"PRIu64
+                  ", refused: %"PRIu64", deleted: %"PRIu64"\n", c.added,
+                  c.modified, c.refused, c.deleted);
+    ds_put_format(ds, "  flows in devices: %"PRIu64"\n", c.in_device);
+    ds_put_format(ds, "  active marks: %"PRIu64"\n", c.marks);
+}
+
 void
 dpif_accel_unixctl_register(void)
 {
@@ -475,6 +493,8 @@ dpif_accel_unixctl_register(void)
                              0, 5, unixctl_pmd_rxq_show, NULL);
     unixctl_command_register("dpif-accel/pmd-rxq-rebalance", "[dp]", 0, 1,
                              unixctl_show, rebalance);
+    unixctl_command_register("dpif-accel/offload-stats-show", "[dp]", 0, 1,
+                             unixctl_show, offload_stats_show);
     unixctl_command_register("dpif-accel/bond-show", "[dp]", 0, 1,
                              unixctl_show, bond_show);
 }

@@ -239,7 +239,7 @@ dpif_accel_get_stats(const struct dpif *dpif, struct dpif_dp_stats *stats)
 
     dp_get_counters(dp, c);
     memset(stats, 0, sizeof *stats);
-    stats->n_hit = c[PMD_CACHE_HIT] + c[PMD_MEGAFLOW_HIT];
+    stats->n_hit = c[PMD_MARK_HIT] + c[PMD_CACHE_HIT] + c[PMD_MEGAFLOW_HIT];
     stats->n_missed = c[PMD_MISS];
     stats->n_lost = c[PMD_LOST];
     stats->n_cache_hit = c[PMD_CACHE_HIT];
@@ -410,6 +410,13 @@ dpif_accel_port_poll_wait(const struct dpif *dpif_)
 /* The rest */
 
 static int
+dpif_accel_offload_stats_get(struct dpif *dpif,
+                             struct netdev_custom_stats *stats)
+{
+    return offload_get_thread_stats(dpif_accel_dp(dpif)->offload, stats);
+}
+
+static int
 dpif_accel_handlers_set(struct dpif *dpif, uint32_t n_handlers)
 {
     upcall_set_n_threads(dpif_accel_dp(dpif)->upcall, MAX(1, n_handlers));
@@ -477,6 +484,7 @@ const struct dpif_class dpif_accel_class = {
     .flow_dump_thread_destroy = dpif_accel_flow_dump_thread_destroy,
     .flow_dump_next = dpif_accel_flow_dump_next,
     .operate = dpif_accel_operate,
+    .offload_stats_get = dpif_accel_offload_stats_get,
     .handlers_set = dpif_accel_handlers_set,
     .set_config = dpif_accel_set_config,
     .queue_to_priority = dpif_accel_queue_to_priority,

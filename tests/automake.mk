@@ -18,6 +18,8 @@ noinst_PROGRAMS += tests/test-accel
 test_accel_sources = \
 	tests/flow-model.c \
 	tests/flow-model.h \
+	tests/offload-device.c \
+	tests/offload-device.h \
 	tests/random-frame.c \
 	tests/random-frame.h \
 	tests/test-action-compile.c \
@@ -26,6 +28,7 @@ test_accel_sources = \
 	tests/test-dp.c \
 	tests/test-flow.c \
 	tests/test-meter.c \
+	tests/test-offload.c \
 	tests/test-placement.c \
 	tests/test-upcall-random.c \
 	tests/test-upcall.c \
@@ -72,6 +75,7 @@ testsuite_at = \
 	tests/dp.at \
 	tests/flow.at \
 	tests/meter.at \
+	tests/offload.at \
 	tests/placement.at \
 	tests/testsuite.at \
 	tests/upcall.at \
@@ -95,6 +99,7 @@ system_accel_at = \
 	tests/system-accel-clients.at \
 	tests/system-accel-guests.at \
 	tests/system-accel-miss.at \
+	tests/system-accel-offload.at \
 	tests/system-accel-openflow.at \
 	tests/system-accel-pmd.at \
 	tests/system-accel-ports.at \

@@ -22,7 +22,7 @@ EXTRA_DIST += \
 # two lines of statistics that dpctl/show prints of every datapath but netdev.
 # One group takes the order in which dpif-netdev dumps flows for granted.
 ovs_unit_sed = \
-	-e 's/dpif_netdev:\(file:\)*dbg/accel_flow:\1dbg accel_upcall_ask:\1dbg accel_balance:\1dbg/g' \
+	-e 's/dpif_netdev:\(file:\)*dbg/accel_flow:\1dbg accel_upcall_ask:\1dbg accel_offload:\1dbg accel_balance:\1dbg/g' \
 	-e 's/dpif_netdev|DBG|flow_add/accel_flow|DBG|flow_add/g' \
 	-e 's,dpif-netdev/,dpif-accel/,g' \
 	-e 's,^  flows: 0$$,&\n  masks: hit:0 total:0 hit/pkt:0.00\n  cache: hit:0 hit-rate:0.00%,' \

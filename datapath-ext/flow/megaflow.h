@@ -137,6 +137,20 @@ enum megaflow_put_flags {
     MEGAFLOW_ZERO_STATS = 1 << 2,
 };
 
+/* Is told of each change of the table, under the table's lock: in order, and
+ * of a removed flow before its memory is freed. */
+struct megaflow_observer {
+    void (*put)(void *aux, struct megaflow *);      /* New or new actions. */
+    void (*removed)(void *aux, struct megaflow *);
+};
+
+/* Before any flow is put. */
+void megaflow_table_observe(struct megaflow_table *,
+                            const struct megaflow_observer *, void *aux);
+
+/* Tells the observer of each flow of 'in_port' as if it were put. */
+void megaflow_table_tell_again(struct megaflow_table *, odp_port_t in_port);
+
 /* Installs or modifies the flow with id 'ufid', matching what 'match' says
  * (match->wc un-wildcarded for all that counts; in_port is made exact).  Takes
  * ownership of 'program' on success only.  If nonnull, 'stats' gets the

@@ -42,6 +42,8 @@ struct megaflow_table {
     atomic_uint ports_seq;
     atomic_uint n_slots;        /* See megaflow_table_set_slots(). */
     atomic_count n_masks;
+    const struct megaflow_observer *observer;   /* Or NULL. */
+    void *observer_aux;
 
     struct ovs_mutex mutex;
     uint64_t generation OVS_GUARDED;        /* Last used by a union. */
@@ -367,6 +369,9 @@ table_remove(struct megaflow_table *table, struct megaflow *mf)
         atomic_count_dec(&table->n_masks);
     }
     put_port(table, p->port);
+    if (table->observer) {
+        table->observer->removed(table->observer_aux, mf);
+    }
     ovsrcu_postpone(megaflow_free, mf);
 }
 
@@ -405,6 +410,9 @@ table_put__(struct megaflow_table *table, const ovs_u128 *ufid,
         if (flags & MEGAFLOW_ZERO_STATS) {
             megaflow_zero_stats(mf->private_);
         }
+    }
+    if (table->observer) {
+        table->observer->put(table->observer_aux, mf);
     }
     if (mfp) {
         *mfp = mf;
@@ -575,6 +583,29 @@ megaflow_table_destroy(struct megaflow_table *table)
         megaflow_table_flush(table);
         ovsrcu_postpone(table_free, table);
     }
+}
+
+void
+megaflow_table_observe(struct megaflow_table *table,
+                       const struct megaflow_observer *observer, void *aux)
+{
+    table->observer = observer;
+    table->observer_aux = aux;
+}
+
+void
+megaflow_table_tell_again(struct megaflow_table *table, odp_port_t in_port)
+{
+    struct megaflow_private *p;
+
+    ovs_mutex_lock(&table->mutex);
+    CMAP_FOR_EACH (p, ufid_node, &table->flows) {
+        if (p->port->in_port == in_port) {
+            table->observer->put(table->observer_aux,
+                                 megaflow_from_private(p));
+        }
+    }
+    ovs_mutex_unlock(&table->mutex);
 }
 
 void

@@ -39,6 +39,7 @@
 #include <stdint.h>
 
 #include "flow/megaflow.h"
+#include "offload/offload.h"
 #include "port/port.h"
 #include "upcall/upcall.h"
 
@@ -54,6 +55,7 @@ struct pmd_env {
     const char *dp_name;
     struct port_table *ports;
     struct megaflow_table *flows;
+    struct offload *offload;
     struct upcall *upcall;
     struct meter_table *meters;
     struct bond_table *bonds;
@@ -124,6 +126,7 @@ bool pmd_is_overloaded(const struct pmd *, unsigned int percent);
     PMD_COUNTER(COPIES, "copies")                               \
     PMD_COUNTER(PACKETS_MADE, "dp_packets made")                \
     PMD_COUNTER(RECIRC, "packet recirculations")                \
+    PMD_COUNTER(MARK_HIT, "PHWOL hits")                         \
     PMD_COUNTER(CACHE_HIT, "flow cache hits")                   \
     PMD_COUNTER(MEGAFLOW_HIT, "megaflow hits")                  \
     PMD_COUNTER(SUBTABLES, "subtables probed")                  \

@@ -25,6 +25,7 @@
  * side_road_flush(). */
 
 #include "action/action.h"
+#include "netdev-offload.h"
 #include "openvswitch/ofpbuf.h"
 #include "pmd/pmd-private.h"
 #include "timeval.h"
@@ -299,10 +300,36 @@ miss(struct pmd *pmd, struct dp_packet *packet, const struct flow_key *key)
     }
 }
 
+static void
+extract_key(struct dp_packet *packet, struct flow_key *key)
+{
+    flow_key_extract(packet, key);
+    if (!dp_packet_rss_valid(packet)) {
+        /* Actions may select by hash.  Netdevs with RSS bring their own. */
+        dp_packet_set_rss_hash(packet, miniflow_hash_5tuple(&key->mf, 0));
+    }
+}
+
+/* Counts 'packet', which it takes, for 'flow' and runs its actions. */
+static void
+run_flow(struct pmd *pmd, struct dp_packet *packet, struct megaflow *flow,
+         uint16_t tcp_flags)
+{
+    const struct action_program *program = megaflow_program(flow);
+
+    megaflow_count(flow, pmd->slot, 1, dp_packet_size(packet), tcp_flags,
+                   pmd->now);
+    if (!program->actions_len) {
+        side_road_drop(pmd, packet, PORT_DROP_ACTION);
+        return;
+    }
+    run_actions(pmd, packet, &flow->flow, program->actions,
+                program->actions_len);
+}
+
 void
 side_road_again(struct pmd *pmd, struct dp_packet *packet)
 {
-    const struct action_program *program;
     unsigned int n_probed = 0;
     struct megaflow *flow;
     struct flow_key key;
@@ -311,11 +338,7 @@ side_road_again(struct pmd *pmd, struct dp_packet *packet)
         side_road_drop(pmd, packet, PORT_DROP_INVALID);
         return;
     }
-    flow_key_extract(packet, &key);
-    if (!dp_packet_rss_valid(packet)) {
-        /* Actions may select by hash.  Netdevs with RSS bring their own. */
-        dp_packet_set_rss_hash(packet, miniflow_hash_5tuple(&key.mf, 0));
-    }
+    extract_key(packet, &key);
     flow = (pmd->client
             && upcall_client_has_pending(pmd->client,
                                          packet->md.in_port.odp_port)
@@ -328,15 +351,7 @@ side_road_again(struct pmd *pmd, struct dp_packet *packet)
         return;
     }
     pmd_count(pmd, PMD_MEGAFLOW_HIT, 1);
-    megaflow_count(flow, pmd->slot, 1, dp_packet_size(packet),
-                   flow_key_tcp_flags(&key), pmd->now);
-    program = megaflow_program(flow);
-    if (!program->actions_len) {
-        side_road_drop(pmd, packet, PORT_DROP_ACTION);
-        return;
-    }
-    run_actions(pmd, packet, &flow->flow, program->actions,
-                program->actions_len);
+    run_flow(pmd, packet, flow, flow_key_tcp_flags(&key));
 }
 
 void
@@ -398,9 +413,79 @@ side_road_answers(struct pmd *pmd)
     return n;
 }
 
+/* Packets that devices have looked at */
+
+/* Undoes what the device of 'in' did to 'packet' before it gave up, so that it
+ * can be forwarded as received.  Returns false if that fails: then 'packet' is
+ * gone. */
+static bool
+recover(struct port *in OVS_UNUSED, struct dp_packet *packet OVS_UNUSED)
+{
+    int error = 0;
+
+#ifdef ALLOW_EXPERIMENTAL_API   /* Of DPDK, without which it always fails. */
+    error = netdev_hw_miss_packet_recover(in->netdev, packet);
+#endif
+    return !error || error == EOPNOTSUPP;
+}
+
+/* Returns the megaflow that the device has found for 'packet', or NULL.  None
+ * is good while a packet of the same port is at the upcall threads: it might
+ * be of the same microflow, and go first. */
+static struct megaflow *
+find_marked(struct pmd *pmd, const struct dp_packet *packet)
+{
+    odp_port_t in_port = packet->md.in_port.odp_port;
+    struct megaflow *flow;
+    uint32_t mark;
+
+    if (!dp_packet_has_flow_mark(packet, &mark)
+        || (pmd->client && upcall_client_has_pending(pmd->client, in_port))) {
+        return NULL;
+    }
+    flow = offload_find(pmd->env->offload, mark);
+    return flow && flow->in_port == in_port ? flow : NULL;
+}
+
+/* Brings 'packet', whose flow is known without a key, into the state that
+ * making the key would leave, and returns its TCP flags. */
+static uint16_t
+parse_marked(struct dp_packet *packet)
+{
+    struct flow_key key;
+
+    if (OVS_LIKELY(dp_packet_rss_valid(packet))) {
+        return parse_tcp_flags(packet, NULL, NULL, NULL);
+    }
+    extract_key(packet, &key);
+    return flow_key_tcp_flags(&key);
+}
+
+/* Like side_road_forward(), for a packet that comes from a device which may
+ * have flows of ours. */
+static void
+forward_offloaded(struct pmd *pmd, struct dp_packet *packet, struct port *in)
+{
+    struct pmd_fate fate, *outer = pmd->fate;
+    struct megaflow *flow;
+
+    fate_begin(pmd, &fate, in);
+    if (!recover(in, packet)) {
+        side_road_count_drops(pmd, PORT_DROP_HW_MISS, 1);
+    } else if (dp_packet_size(packet) >= ETH_HEADER_LEN
+               && (flow = find_marked(pmd, packet))) {
+        pmd_count(pmd, PMD_MARK_HIT, 1);
+        run_flow(pmd, packet, flow, parse_marked(packet));
+    } else {
+        side_road_again(pmd, packet);
+    }
+    fate_end(pmd, &fate, outer);
+}
+
 unsigned int
 side_road_poll(struct pmd *pmd, struct port *in, unsigned int qid)
 {
+    bool offloads = netdev_is_flow_api_enabled();
     struct dp_packet_batch batch;
     struct dp_packet *packet;
     size_t n;
@@ -417,7 +502,11 @@ side_road_poll(struct pmd *pmd, struct port *in, unsigned int qid)
     port_count(&port_books(in, pmd->slot)->rx, n);
     DP_PACKET_BATCH_FOR_EACH (i, packet, &batch) {
         pkt_metadata_init(&packet->md, in->port_no);
-        side_road_forward(pmd, packet, in);
+        if (OVS_UNLIKELY(offloads)) {
+            forward_offloaded(pmd, packet, in);
+        } else {
+            side_road_forward(pmd, packet, in);
+        }
     }
     side_road_flush(pmd);
     return n;

@@ -27,6 +27,14 @@
 #include "port/port.h"
 #include "util.h"
 
+/* Only such builds of OVS have the counter, and ask devices to undo things. */
+#ifdef ALLOW_EXPERIMENTAL_API
+#define STOCK_HW_MISS_COUNTER \
+    STOCK_COUNTER(HW_MISS, datapath_drop_hw_miss_recover)
+#else
+#define STOCK_HW_MISS_COUNTER
+#endif
+
 /* Drop reason and the counter in OVS's lib/dpif-netdev.c. */
 #define STOCK_COUNTERS                                                  \
     STOCK_COUNTER(UPCALL_OFF, datapath_drop_lock_error)                 \
@@ -34,6 +42,7 @@
     STOCK_COUNTER(USERSPACE, datapath_drop_userspace_action_error)      \
     STOCK_COUNTER(NO_PORT, datapath_drop_invalid_port)                  \
     STOCK_COUNTER(RECIRC, datapath_drop_recirc_error)                   \
+    STOCK_HW_MISS_COUNTER                                               \
     STOCK_COUNTER(INVALID, datapath_drop_rx_invalid_packet)             \
     STOCK_COUNTER(METER, datapath_drop_meter)                           \
     STOCK_COUNTER(NO_BOND, datapath_drop_invalid_bond)                  \

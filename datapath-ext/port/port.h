@@ -65,6 +65,8 @@ struct vhost_port;
               "all outputs of the flow are to ports that are gone")          \
     PORT_DROP(RECIRC, "recirc_depth",                                        \
               "the packet recirculated too often")                           \
+    PORT_DROP(HW_MISS, "hw_miss_recover",                                    \
+              "what the device did to the packet could not be undone")       \
     PORT_DROP(INVALID, "invalid_packet",                                     \
               "the packet is too short to be an Ethernet frame")             \
     PORT_DROP(USERSPACE, "userspace_action_error",                           \
