@@ -95,6 +95,7 @@ check-local: tests/testsuite $(sbin_PROGRAMS) $(noinst_PROGRAMS)
 system_accel_at = \
 	tests/accel-macros.at \
 	tests/accelvhost.at \
+	tests/dummy.at \
 	tests/system-accel-change.at \
 	tests/system-accel-clients.at \
 	tests/system-accel-guests.at \
