@@ -98,6 +98,7 @@ system_accel_at = \
 	tests/dummy.at \
 	tests/system-accel-change.at \
 	tests/system-accel-clients.at \
+	tests/system-accel-ct.at \
 	tests/system-accel-guests.at \
 	tests/system-accel-miss.at \
 	tests/system-accel-offload.at \
