@@ -15,4 +15,5 @@
 EXTRA_DIST += \
 	Documentation/topics/configuration.rst \
 	Documentation/topics/design.rst \
+	Documentation/topics/differential.rst \
 	README.rst

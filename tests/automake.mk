@@ -30,6 +30,7 @@ test_accel_sources = \
 	tests/test-meter.c \
 	tests/test-offload.c \
 	tests/test-placement.c \
+	tests/test-random-frames.c \
 	tests/test-upcall-random.c \
 	tests/test-upcall.c \
 	tests/test-vring-bad.c \
@@ -126,5 +127,6 @@ clean-local:
 	rm -rf tests/system-accel
 DISTCLEANFILES += tests/atconfig
 
+include tests/differential.mk
 include tests/ovs-unit.mk
 include tests/system-userspace.mk

@@ -20,8 +20,10 @@
 #include <errno.h>
 #include <inttypes.h>
 
+#include "dp-packet.h"
 #include "openvswitch/dynamic-string.h"
 #include "openvswitch/poll-loop.h"
+#include "pcap-file.h"
 #include "smap.h"
 #include "timeval.h"
 #include "unixctl.h"
@@ -212,7 +214,10 @@ static void
 job_free(struct vg_job *job)
 {
     if (job) {
-        free(job->raw);
+        for (size_t i = 0; i < job->n_frames; i++) {
+            free(job->frames[i].data);
+        }
+        free(job->frames);
         free(job);
     }
 }
@@ -301,11 +306,52 @@ job_parse_raw(const struct vg_guest *guest, const char *hex,
               struct vg_job *job)
 {
     size_t max = guest->net.config.max_frame;
+    struct vg_frame frame;
 
-    job->raw = parse_hex(hex, &job->raw_len);
-    return (job->raw && job->raw_len <= max ? NULL
-            : xasprintf("the frame is not at most %"PRIuSIZE" bytes in "
-                        "hexadecimal", max));
+    frame.data = parse_hex(hex, &frame.len);
+    if (!frame.data || frame.len > max) {
+        free(frame.data);
+        return xasprintf("the frame is not at most %"PRIuSIZE" bytes in "
+                         "hexadecimal", max);
+    }
+    job->frames = xmemdup(&frame, sizeof frame);
+    job->n_frames = 1;
+    return NULL;
+}
+
+/* Fills in the frames of pcap file 'file_name'.  Returns like job_parse(). */
+static char *
+job_parse_file(const struct vg_guest *guest, const char *file_name,
+               struct vg_job *job)
+{
+    struct pcap_file *file = ovs_pcap_open(file_name, "rb");
+    size_t allocated = 0, longest = 0;
+    struct dp_packet *packet;
+    int error;
+
+    if (!file) {
+        return xasprintf("%s: cannot open (%s)", file_name,
+                         ovs_strerror(errno));
+    }
+    while (!(error = ovs_pcap_read(file, &packet, NULL))) {
+        struct vg_frame *f;
+
+        if (job->n_frames == allocated) {
+            job->frames = x2nrealloc(job->frames, &allocated,
+                                     sizeof *job->frames);
+        }
+        f = &job->frames[job->n_frames++];
+        f->len = dp_packet_size(packet);
+        f->data = xmemdup(dp_packet_data(packet), f->len);
+        longest = MAX(longest, f->len);
+        dp_packet_delete(packet);
+    }
+    ovs_pcap_close(file);
+    return (error == EOF && job->n_frames
+            && longest <= guest->net.config.max_frame ? NULL
+            : xasprintf("%s is not a pcap file of frames of at most "
+                        "%"PRIuSIZE" bytes", file_name,
+                        guest->net.config.max_frame));
 }
 
 static char *
@@ -344,18 +390,20 @@ job_parse_stream(const struct vg_guest *guest, const struct smap *args,
     return error;
 }
 
-/* Starts a job for 'conn': to send the frame 'hex' or, if NULL, numbered
- * frames. */
+/* Starts job 'command' for 'conn': "send" the frame 'what', "play" the file
+ * 'what', or "generate" numbered frames. */
 static void
 job_start(struct unixctl_conn *conn, struct vg_guest *guest,
-          const struct smap *args, const char *hex)
+          const struct smap *args, const char *command, const char *what)
 {
     struct vg_job *job = xzalloc(sizeof *job);
-    char *error = job_parse(guest, args, hex ? 1 : 1000, job);
+    char *error = (*command == 's' ? job_parse_raw(guest, what, job)
+                   : *command == 'p' ? job_parse_file(guest, what, job)
+                   : job_parse_stream(guest, args, job));
 
     if (!error) {
-        error = (hex ? job_parse_raw(guest, hex, job)
-                 : job_parse_stream(guest, args, job));
+        error = job_parse(guest, args, job->n_frames ? job->n_frames : 1000,
+                          job);
     }
     guest->job_deadline = arg_deadline(args, &error);
     if (error) {
@@ -376,15 +424,15 @@ cmd_job(struct unixctl_conn *conn, int argc, const char *argv[],
         void *guest_)
 {
     struct vg_guest *guest = guest_;
-    bool send = !strcmp(argv[0], "send");
-    int skip = send ? 2 : 1;
+    bool generate = !strcmp(argv[0], "generate");
+    int skip = generate ? 1 : 2;
     struct smap args;
 
     if (guest->net.job) {
         unixctl_command_reply_error(conn, "busy with another job");
-    } else if (parse_args(conn, send ? JOB_ARGS : JOB_ARGS STREAM_ARGS,
+    } else if (parse_args(conn, generate ? JOB_ARGS STREAM_ARGS : JOB_ARGS,
                           argc - skip, argv + skip, &args)) {
-        job_start(conn, guest, &args, send ? argv[1] : NULL);
+        job_start(conn, guest, &args, argv[0], generate ? NULL : argv[1]);
         smap_destroy(&args);
     }
 }
@@ -444,6 +492,22 @@ cmd_hold_rx(struct unixctl_conn *conn, int argc OVS_UNUSED,
 
     vg_net_hold_rx(&guest->net, !strcmp(argv[0], "pause-rx"));
     unixctl_command_reply(conn, NULL);
+}
+
+static void
+cmd_record(struct unixctl_conn *conn, int argc OVS_UNUSED,
+           const char *argv[], void *guest_)
+{
+    struct vg_guest *guest = guest_;
+    bool off = !strcmp(argv[1], "off");
+    int error = vg_net_record(&guest->net, off ? NULL : argv[1]);
+
+    if (error) {
+        reply_error(conn, "%s: cannot write (%s)", argv[1],
+                    ovs_strerror(error));
+    } else {
+        unixctl_command_reply(conn, NULL);
+    }
 }
 
 static void
@@ -566,12 +630,14 @@ vg_cmd_init(struct vg_guest *guest)
     } commands[] = {
         { "wait", "COUNTER OP NUMBER [timeout=S]", 1, 2, cmd_wait },
         { "send", "HEX [KEY=VALUE]...", 1, INT_MAX, cmd_job },
+        { "play", "FILE [KEY=VALUE]...", 1, INT_MAX, cmd_job },
         { "generate", "[KEY=VALUE]...", 0, INT_MAX, cmd_job },
         { "halt", "", 0, 0, cmd_halt },
         { "respond", "IP MAC | off", 1, 2, cmd_respond },
         { "echo", "on|off", 1, 1, cmd_echo },
         { "pause-rx", "", 0, 0, cmd_hold_rx },
         { "resume-rx", "", 0, 0, cmd_hold_rx },
+        { "record", "FILE|off", 1, 1, cmd_record },
         { "clear", "", 0, 0, cmd_clear },
         { "kick", "", 0, 0, cmd_kick },
         { "queues", "N", 1, 1, cmd_queues },

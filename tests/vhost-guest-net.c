@@ -19,8 +19,10 @@
 
 #include <errno.h>
 
+#include "dp-packet.h"
 #include "openvswitch/poll-loop.h"
 #include "openvswitch/vlog.h"
+#include "pcap-file.h"
 #include "timeval.h"
 #include "util.h"
 
@@ -223,6 +225,12 @@ rx_deliver(struct vg_net *net, struct vg_queue *q, const uint8_t *data,
     if (net->config.n_kept) {
         rx_keep(net, data, len);
     }
+    if (net->record) {
+        struct dp_packet packet;
+
+        dp_packet_use_const(&packet, data, len);
+        ovs_pcap_write(net->record, &packet);
+    }
     rx_verify(net, data, len);
 
     if ((net->echo || net->respond) && len >= ETH_HEADER_LEN
@@ -348,15 +356,17 @@ job_allowance(struct vg_job *job)
 static int
 job_put(struct vg_net *net, struct vg_job *job)
 {
-    unsigned int flow = job->raw ? 0 : net->next_seq % job->stream.n_flows;
+    unsigned int flow = (job->n_frames ? 0
+                         : net->next_seq % job->stream.n_flows);
     struct vg_queue *q = &net->txqs[job->queue < 0
                                     ? flow % net->dev.n_enabled
                                     : job->queue];
     int error;
 
-    if (job->raw) {
-        return tx_put(net, q, &job->hdr, &job->layout, job->raw,
-                      job->raw_len);
+    if (job->n_frames) {
+        struct vg_frame *f = &job->frames[job->sent % job->n_frames];
+
+        return tx_put(net, q, &job->hdr, &job->layout, f->data, f->len);
     }
     if (!q->n_free) {
         return EAGAIN;
@@ -471,6 +481,7 @@ void
 vg_net_close(struct vg_net *net)
 {
     vg_net_clear(net);
+    vg_net_record(net, NULL);
     for (unsigned int i = 0; i < net->dev.config.n_pairs; i++) {
         free(net->rxqs[i].bufs);
         free(net->rxqs[i].free);
@@ -626,6 +637,22 @@ vg_net_hold_rx(struct vg_net *net, bool hold)
     for (unsigned int i = 0; i < net->dev.n_pairs; i++) {
         rx_fill(net, &net->rxqs[i]);
     }
+}
+
+/* Writes all frames that are received from now on to pcap file 'file_name'
+ * (NULL: no longer), each at once. */
+int
+vg_net_record(struct vg_net *net, const char *file_name)
+{
+    if (net->record) {
+        ovs_pcap_close(net->record);
+        net->record = NULL;
+    }
+    if (file_name) {
+        net->record = ovs_pcap_open(file_name, "wb");
+        return net->record ? 0 : errno;
+    }
+    return 0;
 }
 
 /* Starts all books afresh, except for frames that are in flight. */

@@ -347,11 +347,16 @@ struct vg_queue {
     uint64_t frames;            /* Put into or taken from the ring. */
 };
 
+struct vg_frame {
+    size_t len;
+    uint8_t *data;
+};
+
 /* Frames to send, one after the other. */
 struct vg_job {
-    struct vg_stream stream;    /* If 'raw' is NULL. */
-    uint8_t *raw;               /* One frame, sent again and again. */
-    size_t raw_len;
+    struct vg_stream stream;    /* If 'n_frames' is 0. */
+    struct vg_frame *frames;    /* Else these, in turn. */
+    size_t n_frames;
     struct virtio_net_hdr_mrg_rxbuf hdr;
     uint64_t count;             /* UINT64_MAX: until halted. */
     uint64_t sent;
@@ -388,11 +393,6 @@ struct vg_net_config {
     unsigned int n_kept;        /* Last received frames to keep. */
 };
 
-struct vg_frame {
-    size_t len;
-    uint8_t *data;
-};
-
 struct vg_net {
     struct vg_net_config config;
     struct vg_dev dev;
@@ -405,6 +405,7 @@ struct vg_net {
     struct vg_frame *kept;      /* Frame n is at n % config.n_kept. */
     uint64_t n_kept;            /* Ever kept. */
     char rx_error[128];         /* The last one, or empty. */
+    struct pcap_file *record;   /* Takes all that is received, or NULL. */
 
     bool hold_rx;               /* Give no receive buffers to the device. */
     bool echo;
@@ -428,6 +429,7 @@ void vg_net_clear(struct vg_net *);
 int vg_net_stop(struct vg_net *);
 int vg_net_start(struct vg_net *, bool reset);
 void vg_net_hold_rx(struct vg_net *, bool hold);
+int vg_net_record(struct vg_net *, const char *file_name);
 
 /* The program: commands from the control socket (lib/unixctl.h). */
 

@@ -51,14 +51,17 @@ class Switch:
 
     PORT_TYPES = {"accel": "accelvhost", "netdev": "dpdkvhostuserclient"}
 
-    def __init__(self, directory, datapath="accel", keep=False, cpus=None):
+    def __init__(self, directory, datapath="accel", keep=False, cpus=None,
+                 own_net=True):
         """'cpus' restricts every thread but the polling ones to a list of
-        CPUs, as taskset understands it."""
+        CPUs, as taskset understands it.  Without 'own_net' ovs-vswitchd
+        shares the caller's network namespace."""
         self.directory = directory
         self.datapath = datapath
         self.port_type = self.PORT_TYPES[datapath]
         self._keep = keep
         self._cpus = cpus
+        self._own_net = own_net
         self._db = Process(directory, "ovsdb-server")
         self.vswitchd = Process(directory, "ovs-vswitchd")
         self.env = dict(os.environ)
@@ -81,8 +84,10 @@ class Switch:
             for word in ("--", "set", "Open_vSwitch", ".",
                          'other_config:%s="%s"' % (name.replace("_", "-"),
                                                    value))])
-        command = ["unshare", "--net", "ovs-vswitchd", "--pidfile",
-                   "--log-file", "-vconsole:off", "--no-chdir"]
+        command = ["ovs-vswitchd", "--pidfile", "--log-file",
+                   "-vconsole:off", "--no-chdir"]
+        if self._own_net:
+            command = ["unshare", "--net"] + command
         if self._cpus is not None:
             command = ["taskset", "-c", self._cpus] + command
         self.vswitchd.start(command, env=self.env, keep=self._keep)

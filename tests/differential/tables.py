@@ -1,0 +1,366 @@
+# Copyright (c) 2026 The OVS-Accel Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at:
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Random OpenFlow tables whose matches are about what frames.py makes."""
+
+from differential.frames import IPV4, IPV6, MACS, PORTS, VIDS
+
+N_TABLES = 4
+
+# If ofproto handles two tags (other_config:vlan-limit), only what is untagged
+# gets tags, and no rule says NORMAL: what these do then depends on whether
+# there is a second tag, but the megaflow that ofproto makes for a packet
+# without one does not match on its absence.  So two megaflows with different
+# actions match a packet with two tags, and which of them does is chance, with
+# either datapath.
+UNTAGGED = "0x0000/0x1000"
+
+# Above all random rules.
+MARK_PRIORITY = 65000
+
+# Ethertypes by the words that stand for layer 3 in a match.
+L3 = {"ip": 8, "ipv6": 8, "arp": 2, "mpls": 2, "mplsm": 1, "": 6,
+      "dl_type=0x894f": 0.3, "dl_type=0x88cc": 0.3}
+L4 = {"ip": ["tcp", "tcp", "udp", "udp", "sctp", "icmp"],
+      "ipv6": ["tcp6", "tcp6", "udp6", "udp6", "sctp6", "icmp6,icmp_type=128",
+               "icmp6,icmp_type=135,icmp_code=0",
+               "icmp6,icmp_type=136,icmp_code=0"]}
+
+
+def weighted(rng, weights):
+    return rng.choices(list(weights), list(weights.values()))[0]
+
+
+def masked(rng, value, bits):
+    """Returns number 'value' under a mask of 'bits' bits: none, a prefix, or
+    any."""
+    full = (1 << bits) - 1
+    kind = rng.random()
+    if kind < 0.6:
+        return "%#x" % value
+    mask = (full << rng.randrange(bits)) & full
+    if kind > 0.8:
+        mask = rng.randrange(1, full + 1)
+    return "%#x/%#x" % (value & mask, mask)
+
+
+def mac(rng):
+    return rng.choice(MACS + ["ff:ff:ff:ff:ff:ff"])
+
+
+def ipv4(rng):
+    return rng.choice(IPV4) + rng.choice(["", "", "/32", "/31", "/24", "/23",
+                                          "/255.255.255.1", "/0.0.1.1"])
+
+
+def ipv6(rng):
+    return rng.choice(IPV6) + rng.choice(["", "", "/127", "/126", "/64",
+                                          "/63", "/ffff::1"])
+
+
+class Rule:
+    """A rule of table 'table', being made.  Matches may only be about fields
+    that the packet certainly has, and so may actions."""
+
+    def __init__(self, rng, table, ports, vlan_limit):
+        self.rng = rng
+        self.vlan_limit = vlan_limit
+        self.table = table
+        self.ports = ports
+        self.match = []
+        self.actions = []
+        self.l3 = weighted(rng, L3)
+        self.l4 = ""
+        self.tagged = False
+        self.n_tags = 2         # At most.
+        self.recirculates = False
+        self._make_match()
+
+    def one_in(self, n):
+        return self.rng.randrange(n) == 0
+
+    # Matches.
+
+    def _make_match(self):
+        rng = self.rng
+        if self.l3 in L4 and rng.random() < 0.6:
+            self.l4 = rng.choice(L4[self.l3])
+        if self.l4 or self.l3:
+            self.match.append(self.l4 or self.l3)
+        pool = [self._match_l2, self._match_l2]
+        if self.l3 in ("ip", "ipv6"):
+            pool += [self._match_ip] * 3
+        if self.l4:
+            pool += [self._match_l4] * 3
+        if self.l3 == "arp":
+            pool += [self._match_arp] * 3
+        if self.l3 in ("mpls", "mplsm"):
+            pool += [self._match_mpls] * 3
+        if self.table:
+            pool += [self._match_register]
+        fields = {}
+        for _ in range(rng.choice([0, 1, 1, 1, 2, 2, 3])):
+            name, value = rng.choice(pool)()
+            fields.setdefault(name, value)
+        # These two are ways to say the same.
+        if "dl_vlan" in fields:
+            fields.pop("vlan_tci", None)
+        if "dl_vlan" not in fields and self.one_in(3):
+            fields["vlan_tci"] = UNTAGGED
+        self.tagged = "dl_vlan" in fields
+        self.n_tags = (0 if fields.get("vlan_tci") == UNTAGGED
+                       else int(self.tagged or "vlan_tci" in fields)
+                       if self.vlan_limit == 1 else 2)
+        self.match += ["%s=%s" % field for field in fields.items()]
+
+    def _match_l2(self):
+        rng = self.rng
+        return rng.choice([
+            lambda: ("in_port", rng.choice(self.ports)),
+            lambda: ("dl_src", mac(rng)),
+            lambda: ("dl_dst", mac(rng)),
+            lambda: ("dl_dst", "01:00:00:00:00:00/01:00:00:00:00:00"),
+            lambda: ("dl_vlan", rng.choice(VIDS)),
+            lambda: ("vlan_tci", rng.choice([
+                "0x1000/0x1000", "0x1001/0x1fff", "0x2000/0x2000",
+                "0x0002/0x0002", UNTAGGED])),
+        ])()
+
+    def _match_ip(self):
+        rng = self.rng
+        v4 = self.l3 == "ip"
+        choices = [
+            lambda: ("nw_src", ipv4(rng)) if v4 else ("ipv6_src", ipv6(rng)),
+            lambda: ("nw_dst", ipv4(rng)) if v4 else ("ipv6_dst", ipv6(rng)),
+            lambda: ("nw_tos", rng.choice([0, 4, 8])),
+            lambda: ("nw_ecn", rng.choice([0, 1])),
+            lambda: ("nw_ttl", rng.choice([63, 64])),
+            lambda: ("ip_frag", rng.choice(
+                ["no", "first", "not_later"]
+                + ([] if self.l4 else ["yes", "later"]))),
+        ]
+        if not v4:
+            choices.append(lambda: ("ipv6_label", rng.choice(["0", "1"])))
+        if not self.l4:
+            choices.append(lambda: ("nw_proto", rng.choice(
+                [0, 1, 2, 6, 17, 47, 58, 132])))
+        return rng.choice(choices)()
+
+    def _match_l4(self):
+        rng = self.rng
+        if self.l4 == "icmp":
+            return rng.choice([("icmp_type", rng.choice([0, 8])),
+                               ("icmp_code", rng.choice([0, 1]))])
+        if "icmp6" in self.l4:
+            return rng.choice(
+                [("icmp_code", 0)] if "=128" in self.l4
+                else [("nd_target", ipv6(rng)), (self._nd_link(), mac(rng))])
+        choices = [lambda: ("tp_src", masked(rng, rng.choice(PORTS), 16)),
+                   lambda: ("tp_dst", masked(rng, rng.choice(PORTS), 16))]
+        if self.l4 in ("tcp", "tcp6"):
+            choices.append(lambda: ("tcp_flags", rng.choice(
+                ["+syn", "-fin", "+fin", "+syn-ack", "0x3/0x3", "0"])))
+        return rng.choice(choices)()
+
+    def _nd_link(self):
+        return "nd_sll" if "=135" in self.l4 else "nd_tll"
+
+    def _match_arp(self):
+        rng = self.rng
+        return rng.choice([
+            lambda: ("arp_op", rng.choice([1, 2])),
+            lambda: ("arp_spa", ipv4(rng)), lambda: ("arp_tpa", ipv4(rng)),
+            lambda: ("arp_sha", mac(rng)), lambda: ("arp_tha", mac(rng)),
+        ])()
+
+    def _match_mpls(self):
+        rng = self.rng
+        return rng.choice([
+            ("mpls_label", rng.randrange(16, 20)),
+            ("mpls_tc", rng.randrange(2)), ("mpls_bos", rng.randrange(2)),
+            ("mpls_ttl", rng.choice([63, 64]))])
+
+    def _match_register(self):
+        return "reg0", masked(self.rng, self.rng.randrange(4), 2)
+
+    # Actions.
+
+    def set(self, field, value):
+        self.actions.append("set_field:%s->%s" % (value, field))
+
+    def output(self):
+        rng = self.rng
+        self.actions.append(rng.choice(
+            ["output:%s" % port for port in self.ports] * 3
+            + ["in_port", "FLOOD", "ALL"]))
+
+    def edit(self):
+        """Adds an action that changes the packet."""
+        rng = self.rng
+        pool = [self._edit_l2, self._edit_l2]
+        if self.l3 in ("ip", "ipv6"):
+            pool += [self._edit_ip] * 4
+        if self.l4:
+            pool += [self._edit_l4] * 3
+        if self.l3 == "arp":
+            pool += [self._edit_arp] * 3
+        if self.l3 in ("mpls", "mplsm"):
+            pool += [self._edit_mpls] * 4
+        rng.choice(pool)()
+
+    def _edit_l2(self):
+        rng = self.rng
+        kind = rng.randrange(8)
+        if kind < 2:
+            self.set("eth_src", mac(rng))
+        elif kind < 4:
+            self.set("eth_dst", mac(rng))
+        elif kind == 4 or not self.tagged:
+            if kind == 7 and self.l3:
+                self.actions.append("push_mpls:%s"
+                                    % rng.choice(["0x8847", "0x8848"]))
+                self.l3, self.l4 = "mpls", ""
+                self.recirculates = True
+            elif self.n_tags < 2:
+                self.n_tags += 1
+                self.actions.append("push_vlan:%s"
+                                    % rng.choice(["0x8100", "0x88a8"]))
+                self.tagged = True
+        elif kind == 5:
+            self.actions.append("pop_vlan")
+            self.tagged = False
+        elif kind == 6:
+            self.set("vlan_vid", 0x1000 | rng.choice(VIDS))
+        else:
+            self.set("vlan_pcp", rng.randrange(8))
+
+    def _edit_ip(self):
+        rng = self.rng
+        v4 = self.l3 == "ip"
+        pool, prefix = (IPV4, "ip") if v4 else (IPV6, "ipv6")
+        kind = rng.randrange(7)
+        if kind == 0:
+            self.set(prefix + "_src", rng.choice(pool))
+        elif kind == 1:
+            self.set(prefix + "_dst", rng.choice(pool))
+        elif kind == 2:
+            self.set("ip_dscp", rng.randrange(64))
+        elif kind == 3:
+            self.set("nw_ecn", rng.randrange(4))
+        elif kind == 4:
+            self.set("nw_ttl", rng.randrange(256))
+        elif kind == 5 or v4:
+            self.actions.append("dec_ttl")
+        else:
+            self.set("ipv6_label", rng.randrange(1 << 20))
+
+    def _edit_l4(self):
+        rng = self.rng
+        name = self.l4.rstrip("6")
+        if name in ("tcp", "udp", "sctp"):
+            self.set("%s_%s" % (name, rng.choice(["src", "dst"])),
+                     rng.choice(PORTS))
+        elif self.l4 == "icmp":
+            self.set(rng.choice(["icmp_type", "icmp_code"]), rng.randrange(9))
+        elif "icmp_code=0" in self.l4:
+            self.set(*rng.choice([("nd_target", rng.choice(IPV6)),
+                                  (self._nd_link(), mac(rng))]))
+
+    def _edit_arp(self):
+        rng = self.rng
+        field, value = rng.choice([
+            ("arp_op", rng.randrange(1, 3)), ("arp_spa", rng.choice(IPV4)),
+            ("arp_tpa", rng.choice(IPV4)), ("arp_sha", mac(rng)),
+            ("arp_tha", mac(rng))])
+        self.set(field, value)
+
+    def _edit_mpls(self):
+        rng = self.rng
+        kind = rng.randrange(5)
+        if kind == 0:
+            self.set("mpls_label", rng.randrange(16, 20))
+        elif kind == 1:
+            self.set("mpls_tc", rng.randrange(8))
+        elif kind == 2:
+            self.set("mpls_ttl", rng.randrange(2, 256))
+        elif kind == 3:
+            self.actions.append("dec_mpls_ttl")
+        else:
+            self.actions.append("pop_mpls:0x0800")
+            self.l3, self.l4 = "ip", ""
+            self.recirculates = True
+
+    def go_on(self):
+        """Adds a lookup in a later table."""
+        rng = self.rng
+        self.actions.append("set_field:%s->reg0" % rng.randrange(4))
+        if self.one_in(3):
+            self.actions.append("move:NXM_OF_ETH_SRC[0..1]->NXM_NX_REG0[0..1]")
+        self.actions.append("resubmit(,%d)"
+                            % rng.randrange(self.table + 1, N_TABLES))
+
+    def make_actions(self, normal):
+        rng = self.rng
+        if normal and self.vlan_limit == 1 and self.one_in(8):
+            # Nothing is to be learned: see static_macs().
+            self.match = ["dl_src=" + rng.choice(MACS),
+                          rng.choice(["vlan_tci=0/0x1fff"]
+                                     + ["vlan_tci=%#x/0x1fff" % (0x1000 | vid)
+                                        for vid in VIDS])]
+            self.actions = ["NORMAL"]
+            return
+        if self.one_in(12):
+            self.actions = ["drop"]
+            return
+        for _ in range(rng.choice([1, 1, 1, 2, 2, 3])):
+            for _ in range(rng.choice([0, 0, 1, 1, 2, 4])):
+                self.edit()
+            if self.table < N_TABLES - 1 and rng.random() < 0.35:
+                self.go_on()
+            else:
+                self.output()
+
+    def __str__(self):
+        return ",".join(self.match + ["actions=" + ",".join(self.actions)])
+
+
+def random_table(rng, ports, vlan_limit, mark_mac):
+    """Returns rules, as ovs-ofctl takes them, and whether packets may
+    recirculate."""
+    lines = ["table=0,priority=%d,dl_src=%s,actions=%s"
+             % (MARK_PRIORITY, mark_mac,
+                ",".join(["output:%s" % port for port in ports]
+                         + ["in_port"]))]
+    recirculates = False
+    for table in range(N_TABLES):
+        n = rng.randrange(4, 30)
+        priorities = rng.sample(range(1, 100), n)
+        for priority in priorities:
+            rule = Rule(rng, table, ports, vlan_limit)
+            rule.make_actions(normal=True)
+            recirculates |= rule.recirculates
+            lines.append("table=%d,priority=%d,%s" % (table, priority, rule))
+        last = Rule(rng, table, ports, vlan_limit)
+        last.match, last.l3, last.l4, last.tagged = [], "", "", False
+        last.n_tags = 0 if vlan_limit == 1 else 2
+        last.make_actions(normal=False)
+        lines.append("table=%d,priority=0,%s" % (table, str(last)))
+    return lines, recirculates
+
+
+def static_macs(rng, ports):
+    """Returns (port, VLAN, MAC) of entries that leave a learning bridge
+    nothing to learn from frames that NORMAL rules match."""
+    return [(rng.choice(ports), vid, address)
+            for vid in VIDS for address in MACS]
