@@ -24,6 +24,7 @@
 
 #include "accel-dpdk.h"
 #include "fatal-signal.h"
+#include "hash.h"
 #include "netdev-accel-vhost-private.h"
 #include "openvswitch/dynamic-string.h"
 #include "openvswitch/poll-loop.h"
@@ -511,6 +512,15 @@ accel_vhost_get_etheraddr(const struct netdev *netdev, struct eth_addr *mac)
     return 0;
 }
 
+/* The kernel does not know the port.  Numbers it as lib/netdev-dpdk.c does, so
+ * that a collector knows a port of the same name by the same number whichever
+ * class serves it. */
+static int
+accel_vhost_get_ifindex(const struct netdev *netdev)
+{
+    return 1 + hash_string(netdev_get_name(netdev), 0) % 0xfffffe;
+}
+
 static int
 accel_vhost_get_mtu(const struct netdev *netdev, int *mtup)
 {
@@ -647,6 +657,7 @@ accel_vhost_wait(const struct netdev_class *class)
     .get_numa_id = accel_vhost_get_numa_id,                     \
     .set_etheraddr = accel_vhost_set_etheraddr,                 \
     .get_etheraddr = accel_vhost_get_etheraddr,                 \
+    .get_ifindex = accel_vhost_get_ifindex,                     \
     .get_mtu = accel_vhost_get_mtu,                             \
     .set_mtu = accel_vhost_set_mtu,                             \
     .get_carrier = accel_vhost_get_carrier,                     \

@@ -107,6 +107,7 @@ system_accel_at = \
 	tests/system-accel-pmd.at \
 	tests/system-accel-ports.at \
 	tests/system-accel-testsuite.at \
+	tests/system-accel-tools.at \
 	tests/system-accel.at \
 	tests/vhost-hostile.at
 EXTRA_DIST += $(system_accel_at) tests/vhost-hostile.py
