@@ -126,7 +126,7 @@ bool pmd_is_overloaded(const struct pmd *, unsigned int percent);
     PMD_COUNTER(COPIES, "copies")                               \
     PMD_COUNTER(PACKETS_MADE, "dp_packets made")                \
     PMD_COUNTER(RECIRC, "packet recirculations")                \
-    PMD_COUNTER(MARK_HIT, "PHWOL hits")                         \
+    PMD_COUNTER(MARK_HIT, "phwol hits")                         \
     PMD_COUNTER(CACHE_HIT, "flow cache hits")                   \
     PMD_COUNTER(MEGAFLOW_HIT, "megaflow hits")                  \
     PMD_COUNTER(SUBTABLES, "subtables probed")                  \
