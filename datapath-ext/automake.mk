@@ -68,7 +68,8 @@ datapath_ext_pmd = \
 	datapath-ext/pmd/pmd.c \
 	datapath-ext/pmd/pmd.h \
 	datapath-ext/pmd/side-action.c \
-	datapath-ext/pmd/side-road.c
+	datapath-ext/pmd/side-road.c \
+	datapath-ext/pmd/tx-steering.c
 datapath_ext_upcall = \
 	datapath-ext/upcall/ask.c \
 	datapath-ext/upcall/client.c \

@@ -281,6 +281,28 @@ dp_port_set_affinity(struct dp *dp, odp_port_t port_no, const char *affinity)
     return 0;
 }
 
+int
+dp_port_set_steering(struct dp *dp, odp_port_t port_no, bool by_hash)
+{
+    struct port *port = port_table_find(&dp->ports, port_no);
+
+    if (!port) {
+        return ENODEV;
+    }
+    if (by_hash != port->hashes_txqs) {
+        /* What was sent to the old queues has left before the first packet
+         * goes to the new ones, so that flows keep their order. */
+        withdraw_port(dp, port);
+        dp_await_answers(port);
+        port->hashes_txqs = by_hash;
+        port_table_insert(&dp->ports, port);
+        dp_place_queues(dp);
+        VLOG_INFO("%s: Tx packet steering mode has been set to '%s'.",
+                  netdev_get_name(port->netdev), by_hash ? "hash" : "thread");
+    }
+    return 0;
+}
+
 /* The rest */
 
 void

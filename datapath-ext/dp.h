@@ -112,6 +112,9 @@ int dp_port_renumber(struct dp *, const char *name, odp_port_t port_no);
 /* "pmd-rxq-affinity" of a port, as "QUEUE:CORE,...", or NULL. */
 int dp_port_set_affinity(struct dp *, odp_port_t, const char *affinity);
 
+/* "tx-steering" of a port: by hash, or the queue of the thread. */
+int dp_port_set_steering(struct dp *, odp_port_t, bool by_hash);
+
 /* What the keys of the userspace datapath in Open_vSwitch other_config say. */
 struct dp_config {
     const char *cpu_mask;       /* "pmd-cpu-mask" (hex), or NULL. */

@@ -136,10 +136,15 @@ dpif_accel_port_set_config(struct dpif *dpif, odp_port_t port_no,
 {
     static const struct idle_key idle[] = {
         { "emc-enable", "it has a flow cache of its own" },
-        { "tx-steering", "a thread sends to one queue of a port" },
     };
 
+    struct dp *dp = dpif_accel_dp(dpif);
+    int error;
+
     note_idle(other_config, idle, ARRAY_SIZE(idle));
-    return dp_port_set_affinity(dpif_accel_dp(dpif), port_no,
-                                smap_get(other_config, "pmd-rxq-affinity"));
+    error = dp_port_set_steering(dp, port_no,
+                                 !strcmp("hash", smap_get_def(
+                                     other_config, "tx-steering", "")));
+    return error ? error : dp_port_set_affinity(
+        dp, port_no, smap_get(other_config, "pmd-rxq-affinity"));
 }

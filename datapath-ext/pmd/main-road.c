@@ -35,10 +35,8 @@
 
 /* Classify */
 
-/* Copies 'frame' into a dp_packet received on 'in', for the side road. */
-static struct dp_packet *
-frame_to_packet(struct pmd *pmd, const struct vhost_frame *frame,
-                const struct port *in)
+struct dp_packet *
+frame_to_packet(const struct vhost_frame *frame, odp_port_t in_port)
 {
     struct dp_packet *packet = dp_packet_new_with_headroom(
         frame->data_len + frame->tail_len, VHOST_SNAPSHOT);
@@ -47,11 +45,19 @@ frame_to_packet(struct pmd *pmd, const struct vhost_frame *frame,
     for (uint32_t i = 0; i < frame->n_iov; i++) {
         dp_packet_put(packet, frame->iov[i].iov_base, frame->iov[i].iov_len);
     }
-    pkt_metadata_init(&packet->md, in->port_no);
+    pkt_metadata_init(&packet->md, in_port);
+    return packet;
+}
+
+/* Copies 'frame' into a dp_packet received on 'in', for the side road. */
+static struct dp_packet *
+leave_main_road(struct pmd *pmd, const struct vhost_frame *frame,
+                const struct port *in)
+{
     pmd_count(pmd, PMD_PACKETS_MADE, 1);
     pmd_count(pmd, PMD_COPIES, 1);
     port_count(&port_books(in, pmd->slot)->copies, 1);
-    return packet;
+    return frame_to_packet(frame, in->port_no);
 }
 
 static void
@@ -65,7 +71,7 @@ frame_key(struct pmd *pmd, const struct vhost_frame *frame,
                               key)) {
         return;
     }
-    packet = frame_to_packet(pmd, frame, in);
+    packet = leave_main_road(pmd, frame, in);
     flow_key_extract(packet, key);
     dp_packet_delete(packet);
 }
@@ -118,27 +124,70 @@ classify(struct pmd *pmd, const struct port *in)
 
 /* Output */
 
-/* Puts the frames that go to one guest into its ring: the one copy. */
+/* Puts 'n' frames into a guest's ring: the one copy.  Returns how many it
+ * took. */
+static unsigned int
+put_on_queue(struct pmd *pmd, struct port *port, unsigned int txq,
+             const struct vhost_frame *const *frames, unsigned int n)
+{
+    unsigned int n_sent = 0;
+    struct vhost_tx tx;
+
+    vhost_tx_begin(port->vhost, txq, &tx);
+    for (unsigned int i = 0; i < n; i++) {
+        n_sent += vhost_tx_put(&tx, frames[i]) < 0;
+    }
+    vhost_tx_end(&tx);
+    pmd_count(pmd, PMD_SENT_BATCHES, 1);
+    return n_sent;
+}
+
+/* Puts the frames of 'output' into the rings that their hashes say. */
+static unsigned int
+put_by_hash(struct pmd *pmd, const struct main_output *output)
+{
+    const struct vhost_frame *part[ARRAY_SIZE(output->frames)];
+    unsigned int txqs[ARRAY_SIZE(output->frames)];
+    unsigned int n_sent = 0;
+
+    for (unsigned int i = 0; i < output->n; i++) {
+        txqs[i] = tx_steer_frame(output->port, output->frames[i]);
+    }
+    for (unsigned int txq = 0; txq < output->port->n_txq; txq++) {
+        unsigned int n = 0;
+
+        for (unsigned int i = 0; i < output->n; i++) {
+            if (txqs[i] == txq) {
+                part[n++] = output->frames[i];
+            }
+        }
+        if (n) {
+            n_sent += put_on_queue(pmd, output->port, txq, part, n);
+        }
+    }
+    return n_sent;
+}
+
+/* Puts the frames that go to one guest into its rings. */
 static void
 put_frames(struct pmd *pmd, struct main_output *output)
 {
     struct port_books *books = port_books(output->port, pmd->slot);
-    unsigned int n_sent = 0;
-    struct vhost_tx tx;
+    struct port *port = output->port;
+    unsigned int n_sent;
 
-    vhost_tx_begin(output->port->vhost, pmd_txq(pmd, output->port), &tx);
-    for (unsigned int i = 0; i < output->n; i++) {
-        n_sent += vhost_tx_put(&tx, output->frames[i]) < 0;
+    if (OVS_LIKELY(!port->hashes_txqs)) {
+        n_sent = put_on_queue(pmd, port, pmd_txq(pmd, port), output->frames,
+                              output->n);
+    } else {
+        n_sent = put_by_hash(pmd, output);
     }
-    vhost_tx_end(&tx);
-
     port_count(&books->tx_tried, output->n);
     port_count(&books->tx_main_road, output->n);
     port_count(&books->tx_sent, n_sent);
     port_count(&books->tx_dropped, output->n - n_sent);
     pmd_count(pmd, PMD_COPIES, n_sent);
     pmd_count(pmd, PMD_SENT, output->n);
-    pmd_count(pmd, PMD_SENT_BATCHES, 1);
     output->n = 0;
 }
 
@@ -211,7 +260,7 @@ output(struct pmd *pmd, const struct port *in, struct port *out,
         output_frame(pmd, out, op->output.edits_follow
                                ? clone_frame(pmd, frame) : frame);
     } else {
-        side_road_output(pmd, frame_to_packet(pmd, frame, in), out);
+        side_road_output(pmd, leave_main_road(pmd, frame, in), out);
     }
 }
 
@@ -259,7 +308,7 @@ wait_for_earlier(struct pmd *pmd, const struct vhost_frame *frame,
         return false;
     }
     flush(pmd);
-    side_road_miss(pmd, frame_to_packet(pmd, frame, in), &key, in);
+    side_road_miss(pmd, leave_main_road(pmd, frame, in), &key, in);
     return true;
 }
 
@@ -306,7 +355,7 @@ execute(struct pmd *pmd, struct port *in)
                                                 mr->tcp_flags[i]);
         if (OVS_UNLIKELY(aside)) {
             flush(pmd);
-            side_road_forward(pmd, frame_to_packet(pmd, frame, in), in);
+            side_road_forward(pmd, leave_main_road(pmd, frame, in), in);
         } else {
             n_main++;
         }

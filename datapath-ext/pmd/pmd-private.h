@@ -122,7 +122,8 @@ pmd_count(struct pmd *pmd, enum pmd_counter counter, uint64_t n)
     port_count(&pmd->counters[counter], n);
 }
 
-/* The tx queue of 'port' that 'pmd' sends to.  Both roads use the same one, so
+/* The tx queue of 'port' that 'pmd' sends to, unless the port's "tx-steering"
+ * is hash.  Both roads use the same one, so
  * that in a guest with several queues no packet overtakes another that went to
  * a queue of its own. */
 static inline unsigned int
@@ -136,6 +137,19 @@ pmd_txq(const struct pmd *pmd, const struct port *port)
 /* Takes a burst from rx queue 'qid' of vhost port 'in' to its outputs.
  * Returns the number of frames. */
 unsigned int main_road_poll(struct pmd *, struct port *in, unsigned int qid);
+
+/* Copies 'frame', received on 'in_port', into a dp_packet. */
+struct dp_packet *frame_to_packet(const struct vhost_frame *frame,
+                                  odp_port_t in_port);
+
+/* tx-steering.c */
+
+/* Return the tx queue of 'port', whose "tx-steering" is hash, that takes
+ * 'packet' or 'frame'. */
+unsigned int tx_steer_packet(const struct port *port,
+                             struct dp_packet *packet);
+unsigned int tx_steer_frame(const struct port *port,
+                            const struct vhost_frame *frame);
 
 /* side-road.c */
 

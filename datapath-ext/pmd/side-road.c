@@ -76,20 +76,62 @@ side_road_drop(struct pmd *pmd, struct dp_packet *packet,
 
 /* Output */
 
+/* Sends 'batch', which it takes.  Returns how many packets were refused. */
+static size_t
+send_on_queue(struct pmd *pmd, struct port *port, unsigned int txq,
+              struct dp_packet_batch *batch)
+{
+    size_t n = dp_packet_batch_size(batch);
+
+    pmd_count(pmd, PMD_SENT_BATCHES, 1);
+    return netdev_send(port->netdev, txq, batch,
+                       port->shared_txqs || port->hashes_txqs) ? n : 0;
+}
+
+/* Sends each packet of 'batch', which it takes, on the queue that its hash
+ * says.  Returns how many packets were refused. */
+static size_t
+send_by_hash(struct pmd *pmd, struct port *port, struct dp_packet_batch *batch)
+{
+    size_t n = dp_packet_batch_size(batch), n_refused = 0;
+    unsigned int txqs[NETDEV_MAX_BURST];
+    struct dp_packet *packet;
+
+    DP_PACKET_BATCH_FOR_EACH (i, packet, batch) {
+        txqs[i] = tx_steer_packet(port, packet);
+    }
+    for (unsigned int txq = 0; txq < port->n_txq; txq++) {
+        struct dp_packet_batch part;
+
+        dp_packet_batch_init(&part);
+        for (size_t i = 0; i < n; i++) {
+            if (txqs[i] == txq) {
+                dp_packet_batch_add(&part, batch->packets[i]);
+            }
+        }
+        if (!dp_packet_batch_is_empty(&part)) {
+            n_refused += send_on_queue(pmd, port, txq, &part);
+        }
+    }
+    return n_refused;
+}
+
 static void
 send_output(struct pmd *pmd, struct side_output *output)
 {
     struct port *port = output->port;
     struct port_books *books = port_books(port, pmd->slot);
     size_t n = dp_packet_batch_size(&output->batch);
-    int error;
+    size_t n_refused;
 
-    error = netdev_send(port->netdev, pmd_txq(pmd, port), &output->batch,
-                        port->shared_txqs);
+    n_refused = (OVS_UNLIKELY(port->hashes_txqs)
+                 ? send_by_hash(pmd, port, &output->batch)
+                 : send_on_queue(pmd, port, pmd_txq(pmd, port),
+                                 &output->batch));
     port_count(&books->tx_tried, n);
-    port_count(error ? &books->tx_dropped : &books->tx_sent, n);
+    port_count(&books->tx_dropped, n_refused);
+    port_count(&books->tx_sent, n - n_refused);
     pmd_count(pmd, PMD_SENT, n);
-    pmd_count(pmd, PMD_SENT_BATCHES, 1);
     dp_packet_batch_init(&output->batch);
 }
 

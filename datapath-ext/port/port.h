@@ -160,6 +160,8 @@ struct port {
     bool shared_txqs;           /* Fewer txqs than threads. */
 
     char *rxq_affinity;         /* "pmd-rxq-affinity", or NULL. */
+    bool hashes_txqs;           /* "tx-steering" is hash: packets spread over
+                                 * the txqs by their hashes. */
 
     /* Packets that wait for upcall threads: received, fate open. */
     atomic_count n_in_flight;
