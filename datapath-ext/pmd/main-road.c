@@ -275,8 +275,8 @@ run_program(struct pmd *pmd, const struct action_program *program,
 
     ACTION_FOR_EACH_OP (op, program) {
         if (op->type == ACTION_OP_OUTPUT) {
-            struct port *out = port_table_find(pmd->env->ports,
-                                               op->output.port);
+            struct port *out = port_table_find_output(pmd->env->ports,
+                                                      op->output.port);
 
             if (out) {
                 output(pmd, in, out, op, frame);

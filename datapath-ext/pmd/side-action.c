@@ -77,7 +77,7 @@ drop_batch(struct pmd *pmd, struct dp_packet_batch *batch,
 static void
 output(struct pmd *pmd, struct dp_packet *packet, odp_port_t port_no)
 {
-    struct port *port = port_table_find(pmd->env->ports, port_no);
+    struct port *port = port_table_find_output(pmd->env->ports, port_no);
 
     if (port) {
         side_road_output(pmd, packet, port);

@@ -307,6 +307,15 @@ port_table_find(const struct port_table *table, odp_port_t port_no)
 }
 
 struct port *
+port_table_find_output(const struct port_table *table, odp_port_t port_no)
+{
+    struct port *port = port_table_find(table, port_no);
+
+    return (port && (port->vhost || !netdev_has_tunnel_push_pop(port->netdev))
+            ? port : NULL);
+}
+
+struct port *
 port_table_find_by_name(const struct port_table *table, const char *name)
 {
     struct port *port;

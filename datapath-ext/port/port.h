@@ -229,6 +229,10 @@ void port_table_destroy(struct port_table *);
 void port_table_insert(struct port_table *, struct port *);
 void port_table_remove(struct port_table *, struct port *);
 struct port *port_table_find(const struct port_table *, odp_port_t);
+
+/* The port to output to, or NULL.  Native tunnels take packets by tnl_push
+ * only: as in dpif-netdev, no such port is there to output to. */
+struct port *port_table_find_output(const struct port_table *, odp_port_t);
 struct port *port_table_find_by_name(const struct port_table *, const char *);
 
 #define PORT_TABLE_FOR_EACH(P, TABLE) CMAP_FOR_EACH (P, node, &(TABLE)->ports)
