@@ -62,6 +62,7 @@ datapath_ext_offload = \
 	datapath-ext/offload/threads.c
 datapath_ext_pmd = \
 	datapath-ext/pmd/main-road.c \
+	datapath-ext/pmd/perf.c \
 	datapath-ext/pmd/placement.c \
 	datapath-ext/pmd/placement.h \
 	datapath-ext/pmd/pmd-private.h \

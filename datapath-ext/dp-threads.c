@@ -344,6 +344,20 @@ set_max_sleep(struct dp *dp, uint32_t max_sleep_us)
     }
 }
 
+static void
+set_perf_metrics(struct dp *dp, bool perf_metrics)
+{
+    bool old;
+
+    atomic_read_relaxed(&dp->env.perf_metrics, &old);
+    if (perf_metrics != old) {
+        pmd_learn_tsc_frequency();
+        atomic_store_relaxed(&dp->env.perf_metrics, perf_metrics);
+        VLOG_INFO("PMD performance metrics collection %s",
+                  perf_metrics ? "enabled" : "disabled");
+    }
+}
+
 void
 dp_set_config(struct dp *dp, const struct dp_config *config)
 {
@@ -355,4 +369,5 @@ dp_set_config(struct dp *dp, const struct dp_config *config)
     set_rules(dp, &config->rules);
     dp_balance_set(dp, &config->balance);
     set_max_sleep(dp, config->max_sleep_us);
+    set_perf_metrics(dp, config->perf_metrics);
 }

@@ -97,6 +97,7 @@ dp_create(const char *name, struct vhost_port *(*vhost)(const struct netdev *))
     dp->env.bonds = dp->bonds;
     dp->env.conntrack = dp->conntrack;
     atomic_init(&dp->env.max_sleep_us, 0);
+    atomic_init(&dp->env.perf_metrics, false);
     dp->shared = pmd_create_shared(&dp->env);
     return dp;
 }

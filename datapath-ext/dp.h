@@ -119,6 +119,7 @@ int dp_port_set_steering(struct dp *, odp_port_t, bool by_hash);
 struct dp_config {
     const char *cpu_mask;       /* "pmd-cpu-mask" (hex), or NULL. */
     uint32_t max_sleep_us;      /* "pmd-maxsleep". */
+    bool perf_metrics;          /* "pmd-perf-metrics". */
     struct placement_rules rules;
     struct dp_balance_config balance;
 };

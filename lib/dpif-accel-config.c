@@ -115,12 +115,13 @@ dpif_accel_set_config(struct dpif *dpif, const struct smap *other_config)
         { "smc-enable", "it has a flow cache of its own" },
         { "tx-flush-interval", "packets are sent at the end of the burst that "
           "they came with" },
-        { "pmd-perf-metrics", "its threads do not record iterations" },
     };
     struct dp_config config = {
         .cpu_mask = smap_get(other_config, "pmd-cpu-mask"),
         .max_sleep_us = MIN(MAX_SLEEP_US, smap_get_ullong(
                                 other_config, "pmd-maxsleep", 0)),
+        .perf_metrics = smap_get_bool(other_config, "pmd-perf-metrics",
+                                      false),
     };
 
     note_idle(other_config, idle, ARRAY_SIZE(idle));
@@ -137,7 +138,6 @@ dpif_accel_port_set_config(struct dpif *dpif, odp_port_t port_no,
     static const struct idle_key idle[] = {
         { "emc-enable", "it has a flow cache of its own" },
     };
-
     struct dp *dp = dpif_accel_dp(dpif);
     int error;
 

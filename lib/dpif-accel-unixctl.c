@@ -21,6 +21,7 @@
 
 #include "dp.h"
 #include "dpdk.h"
+#include "dpif-netdev-perf.h"
 #include "netdev-offload.h"
 #include "openvswitch/dynamic-string.h"
 #include "unixctl.h"
@@ -77,7 +78,8 @@ unixctl_show(struct unixctl_conn *conn, int argc, const char *argv[],
 
 /* Threads */
 
-/* What the commands about threads take: [-pmd core] [-secs n] [dp]. */
+/* What the commands about threads take: [-pmd core] [-secs n] [dp], and those
+ * of pmd-perf-show. */
 struct pmd_args {
     struct ds *ds;
     const char *dp_name;        /* NULL: all. */
@@ -85,6 +87,7 @@ struct pmd_args {
     bool filter;                /* Only 'core_id'. */
     unsigned int core_id;
     unsigned int secs;          /* 0: all that is remembered. */
+    struct pmd_perf_params perf;
     void (*show)(const struct dp *, struct pmd *, struct pmd_args *);
     void (*begin)(const struct dp *, struct pmd_args *);    /* Or NULL. */
     void (*end)(const struct dp *, struct pmd_args *);      /* Or NULL. */
@@ -114,6 +117,14 @@ show_pmds(struct dp *dp, void *args_)
     }
 }
 
+static size_t
+parse_history_len(const char *s)
+{
+    long int n = strtol(s, NULL, 10);
+
+    return MAX(0, MIN(n, HISTORY_LEN));
+}
+
 /* Parses the arguments and runs 'args', which says what to show. */
 static void
 unixctl_show_pmds(struct unixctl_conn *conn, int argc, const char *argv[],
@@ -122,8 +133,15 @@ unixctl_show_pmds(struct unixctl_conn *conn, int argc, const char *argv[],
     struct ds ds = DS_EMPTY_INITIALIZER;
 
     args->ds = &ds;
+    args->perf.histograms = true;
     for (int i = 1; i < argc; i++) {
-        if (!strcmp(argv[i], "-pmd") && i + 1 < argc) {
+        if (!strcmp(argv[i], "-nh")) {
+            args->perf.histograms = false;
+        } else if (!strcmp(argv[i], "-it") && i + 1 < argc) {
+            args->perf.iter_hist_len = parse_history_len(argv[++i]);
+        } else if (!strcmp(argv[i], "-ms") && i + 1 < argc) {
+            args->perf.ms_hist_len = parse_history_len(argv[++i]);
+        } else if (!strcmp(argv[i], "-pmd") && i + 1 < argc) {
             args->filter = str_to_uint(argv[++i], 10, &args->core_id);
         } else if (!strcmp(argv[i], "-secs") && i + 1 < argc) {
             if (!str_to_uint(argv[++i], 10, &args->secs)) {
@@ -244,6 +262,24 @@ unixctl_pmd_stats_clear(struct unixctl_conn *conn, int argc,
                         const char *argv[], void *aux OVS_UNUSED)
 {
     struct pmd_args args = { .show = clear_pmd_stats };
+
+    unixctl_show_pmds(conn, argc, argv, &args);
+}
+
+static void
+show_pmd_perf(const struct dp *dp OVS_UNUSED, struct pmd *pmd,
+              struct pmd_args *args)
+{
+    if (pmd_core_id(pmd) != NON_PMD_CORE_ID) {
+        pmd_format_perf(pmd, args->ds, &args->perf);
+    }
+}
+
+static void
+unixctl_pmd_perf_show(struct unixctl_conn *conn, int argc,
+                      const char *argv[], void *aux OVS_UNUSED)
+{
+    struct pmd_args args = { .show = show_pmd_perf };
 
     unixctl_show_pmds(conn, argc, argv, &args);
 }
@@ -492,6 +528,14 @@ dpif_accel_unixctl_register(void)
     unixctl_command_register("dpif-accel/pmd-rxq-show",
                              "[-pmd core] [-secs secs] [dp]",
                              0, 5, unixctl_pmd_rxq_show, NULL);
+    unixctl_command_register("dpif-accel/pmd-perf-show",
+                             "[-nh] [-it iter-history-len] "
+                             "[-ms ms-history-len] [-pmd core] [dp]",
+                             0, 8, unixctl_pmd_perf_show, NULL);
+    unixctl_command_register("dpif-accel/pmd-perf-log-set",
+                             "on|off [-b before] [-a after] [-e|-ne] "
+                             "[-us usec] [-q qlen]",
+                             0, 10, pmd_perf_log_set_cmd, NULL);
     unixctl_command_register("dpif-accel/pmd-rxq-rebalance", "[dp]", 0, 1,
                              unixctl_show, rebalance);
     unixctl_command_register("dpif-accel/offload-stats-show", "[dp]", 0, 1,

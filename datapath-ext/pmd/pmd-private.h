@@ -75,6 +75,11 @@ struct pmd_poll_list {
     struct pmd_polled polled[];
 };
 
+/* Counters when a round of polling began. */
+struct pmd_round {
+    uint64_t bursts, upcalls, sleep_cycles;
+};
+
 /* What a polling thread measures in intervals, see port.h. */
 struct pmd_clock {
     uint64_t serial;            /* Of the list that this is about. */
@@ -99,13 +104,18 @@ struct pmd {
     struct side_output side_outputs[SIDE_OUTPUTS];
 
     atomic_uint64_t counters[PMD_N_COUNTERS];   /* Written by this thread. */
-    uint64_t cleared[PMD_N_COUNTERS];   /* What pmd_clear_counters() saw. */
+    uint64_t cleared[PMD_N_COUNTERS];   /* What pmd_clear_counters() saw, */
+    long long int cleared_ms;           /* and when. */
 
     /* Polling threads. */
     OVSRCU_TYPE(struct pmd_poll_list *) poll_list;
     struct seq *wakeup;         /* Changes with the list and 'exiting'. */
     pthread_t thread;
     atomic_bool exiting;
+
+    struct pmd_perf_stats *perf;        /* "pmd-perf-metrics", */
+    bool metered;                       /* which are on, */
+    struct pmd_round round;             /* and when this round began. */
 
     struct pmd_clock clock;
     struct port_load_history busy;      /* Of the present list. */
@@ -141,6 +151,18 @@ unsigned int main_road_poll(struct pmd *, struct port *in, unsigned int qid);
 /* Copies 'frame', received on 'in_port', into a dp_packet. */
 struct dp_packet *frame_to_packet(const struct vhost_frame *frame,
                                   odp_port_t in_port);
+
+/* perf.c */
+void perf_create(struct pmd *);
+void perf_destroy(struct pmd *);
+
+/* Called by a polling thread.  perf_begin() returns true if metrics are on;
+ * then rounds are to be recorded until perf_end(). */
+bool perf_begin(struct pmd *);
+void perf_end(struct pmd *);
+void perf_begin_round(struct pmd *);
+void perf_add_burst(struct pmd *, unsigned int n_packets);
+void perf_end_round(struct pmd *, unsigned int n_packets);
 
 /* tx-steering.c */
 

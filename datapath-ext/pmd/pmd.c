@@ -22,6 +22,7 @@
 
 #include "coverage.h"
 #include "dpdk.h"
+#include "dpif-netdev-perf.h"
 #include "openvswitch/poll-loop.h"
 #include "openvswitch/vlog.h"
 #include "ovs-numa.h"
@@ -69,6 +70,7 @@ create(struct pmd_env *env, unsigned int core_id, int numa_id,
     pmd->core_id = core_id;
     pmd->numa_id = numa_id;
     pmd->slot = slot;
+    pmd->cleared_ms = time_msec();
     ovs_mutex_init(&pmd->mutex);
     atomic_init(&pmd->exiting, false);
     return pmd;
@@ -77,6 +79,7 @@ create(struct pmd_env *env, unsigned int core_id, int numa_id,
 static void
 destroy(struct pmd *pmd)
 {
+    perf_destroy(pmd);
     ovs_mutex_destroy(&pmd->mutex);
     free_cacheline(pmd);
 }
@@ -303,6 +306,9 @@ poll_round(struct pmd *pmd, uint64_t start)
 
             polled->load->cycles += now - start;
             start = now;
+            if (OVS_UNLIKELY(pmd->metered)) {
+                perf_add_burst(pmd, n);
+            }
         }
         round.n += n_answers + n;
         round.full |= n >= LARGE_BURST;
@@ -367,13 +373,18 @@ static void
 poll_for_a_while(struct pmd *pmd, uint32_t *sleep_us)
 {
     uint64_t n_busy = 0, n_idle = 0, start = rte_get_tsc_cycles();
+    bool slept, metered = perf_begin(pmd);
     unsigned int work = 0;
-    bool slept;
 
     do {
-        struct round round = poll_round(pmd, start);
-        uint64_t end = rte_get_tsc_cycles();
+        struct round round;
+        uint64_t end;
 
+        if (OVS_UNLIKELY(metered)) {
+            perf_begin_round(pmd);
+        }
+        round = poll_round(pmd, start);
+        end = rte_get_tsc_cycles();
         pmd_count(pmd, round.n ? PMD_BUSY_CYCLES : PMD_IDLE_CYCLES,
                   end - start);
         if (round.n) {
@@ -384,7 +395,13 @@ poll_for_a_while(struct pmd *pmd, uint32_t *sleep_us)
         start = end;
         slept = rest(pmd, &round, sleep_us);
         work += round.n + 1;
+        if (OVS_UNLIKELY(metered)) {
+            perf_end_round(pmd, round.n);
+        }
     } while (work < WORK_PER_QUIESCE && !slept);
+    if (metered) {
+        perf_end(pmd);
+    }
     pmd_count(pmd, PMD_BUSY_ROUNDS, n_busy);
     pmd_count(pmd, PMD_IDLE_ROUNDS, n_idle);
 }
@@ -436,6 +453,7 @@ pmd_start(struct pmd_env *env, unsigned int core_id, int numa_id,
 
     pmd->client = upcall_client_create(env->upcall);
     pmd->wakeup = seq_create();
+    perf_create(pmd);
     pmd_set_poll_list(pmd, NULL, 0);
     /* OVS appends a number; it calls its own the same. */
     snprintf(name, sizeof name, "pmd-c%02u/id:", core_id);
@@ -477,5 +495,9 @@ pmd_clear_counters(struct pmd *pmd)
 {
     for (int i = 0; i < PMD_N_COUNTERS; i++) {
         pmd->cleared[i] = read_counter(pmd, i);
+    }
+    pmd->cleared_ms = time_msec();
+    if (pmd->perf) {
+        pmd_perf_stats_clear(pmd->perf);
     }
 }

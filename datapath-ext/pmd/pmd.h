@@ -48,7 +48,9 @@ struct conntrack;
 struct dp_packet;
 struct meter_table;
 struct nlattr;
+struct ds;
 struct pmd;
+struct pmd_perf_params;
 
 /* What all threads of a datapath share. */
 struct pmd_env {
@@ -62,6 +64,7 @@ struct pmd_env {
     struct conntrack *conntrack;
     atomic_uint32_t max_sleep_us;   /* "pmd-maxsleep": longest sleep of an idle
                                      * thread, 0 to poll without pause. */
+    atomic_bool perf_metrics;   /* "pmd-perf-metrics". */
 };
 
 /* The shared context: slot 0, txq 0, misses resolved inline. */
@@ -152,5 +155,13 @@ enum pmd_counter {
 const char *pmd_counter_text(enum pmd_counter);
 void pmd_get_counters(const struct pmd *, uint64_t counters[PMD_N_COUNTERS]);
 void pmd_clear_counters(struct pmd *);
+
+/* Prints how a polling thread performs, as 'params' of dpif-netdev-perf.h
+ * say. */
+void pmd_format_perf(struct pmd *, struct ds *,
+                     const struct pmd_perf_params *params);
+
+/* To be called before metrics are switched on.  May block for 100 ms. */
+void pmd_learn_tsc_frequency(void);
 
 #endif /* pmd.h */
