@@ -16,4 +16,5 @@ EXTRA_DIST += \
 	Documentation/topics/configuration.rst \
 	Documentation/topics/design.rst \
 	Documentation/topics/differential.rst \
+	Documentation/topics/testing.rst \
 	README.rst
