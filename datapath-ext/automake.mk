@@ -22,6 +22,8 @@ datapath_ext_vhost = \
 	datapath-ext/vhost/message.c \
 	datapath-ext/vhost/message.h \
 	datapath-ext/vhost/policer.c \
+	datapath-ext/vhost/offload.c \
+	datapath-ext/vhost/offload.h \
 	datapath-ext/vhost/port.c \
 	datapath-ext/vhost/quiesce.c \
 	datapath-ext/vhost/quiesce.h \

@@ -81,6 +81,7 @@ packet_from_frame(const struct vhost_frame *frame)
     for (size_t i = 0; i < frame->n_iov; i++) {
         dp_packet_put(packet, frame->iov[i].iov_base, frame->iov[i].iov_len);
     }
+    vhost_offload_to_packet(&frame->offload, packet);
     return packet;
 }
 
@@ -117,14 +118,13 @@ accel_vhost_rxq_recv(struct netdev_rxq *rxq_, struct dp_packet_batch *batch,
     return 0;
 }
 
-/* netdev_send() has dropped packets that want an offload, since we offer
- * none. */
+/* netdev_send() has dropped packets that want an offload, unless
+ * "userspace-tso-enable" makes us offer them. */
 int
 accel_vhost_send(struct netdev *netdev, int qid, struct dp_packet_batch *batch,
                  bool concurrent_txq OVS_UNUSED)
 {
     struct vhost_port *port = netdev_accel_vhost_get_port(netdev);
-    struct vhost_frame frame = { .iov = NULL };
     struct dp_packet *packet;
     struct vhost_tx tx;
 
@@ -132,10 +132,8 @@ accel_vhost_send(struct netdev *netdev, int qid, struct dp_packet_batch *batch,
         vhost_enter();
         vhost_tx_begin(port, qid, &tx);
         DP_PACKET_BATCH_FOR_EACH (i, packet, batch) {
-            frame.data = dp_packet_data(packet);
-            frame.data_len = dp_packet_size(packet);
             accel_vhost_set_tx_priority(packet->md.skb_priority);
-            vhost_tx_put(&tx, &frame);
+            vhost_tx_put_packet(&tx, packet);
         }
         vhost_tx_end(&tx);
         vhost_exit();

@@ -41,6 +41,7 @@ drop_classify(enum vhost_drop drop)
     case VHOST_RX_BROKEN:
     case VHOST_RX_OFFLOAD:
     case VHOST_TX_BROKEN:
+    case VHOST_TX_OFFLOAD:
         return DROP_ERROR;
 
     case VHOST_RX_TOO_SHORT:

@@ -33,6 +33,7 @@
 #include "smap.h"
 #include "timeval.h"
 #include "unixctl.h"
+#include "userspace-tso.h"
 #include "util.h"
 
 VLOG_DEFINE_THIS_MODULE(netdev_accel_vhost);
@@ -97,6 +98,13 @@ accel_vhost_construct(struct netdev *netdev)
 {
     struct netdev_accel_vhost *dev = netdev_accel_vhost_cast(netdev);
 
+    if (userspace_tso_enabled()) {
+        netdev->ol_flags |= (NETDEV_TX_OFFLOAD_TCP_TSO
+                             | NETDEV_TX_OFFLOAD_TCP_CKSUM
+                             | NETDEV_TX_OFFLOAD_UDP_CKSUM
+                             | NETDEV_TX_OFFLOAD_SCTP_CKSUM
+                             | NETDEV_TX_OFFLOAD_IPV4_CKSUM);
+    }
     ovs_mutex_init(&dev->mutex);
     ovs_mutex_init(&dev->guest_mutex);
     ovsrcu_init(&dev->port, NULL);
@@ -239,6 +247,7 @@ accel_vhost_open(struct netdev_accel_vhost *dev, char **errp)
         .connect = dev->wanted.connect,
         .max_qpairs = dev->wanted.max_qpairs,
         .tx_retries_max = dev->wanted.tx_retries_max,
+        .offloads = userspace_tso_enabled(),
         .ops = &accel_vhost_port_ops,
         .aux = dev,
     };

@@ -33,6 +33,7 @@ test_accel_sources = \
 	tests/test-random-frames.c \
 	tests/test-upcall-random.c \
 	tests/test-upcall.c \
+	tests/test-vhost-offload.c \
 	tests/test-vring-bad.c \
 	tests/test-vring-resume.c \
 	tests/test-vring.c \
@@ -108,9 +109,10 @@ system_accel_at = \
 	tests/system-accel-ports.at \
 	tests/system-accel-testsuite.at \
 	tests/system-accel-tools.at \
+	tests/system-accel-tso.at \
 	tests/system-accel.at \
 	tests/vhost-hostile.at
-EXTRA_DIST += $(system_accel_at) tests/vhost-hostile.py
+EXTRA_DIST += $(system_accel_at) tests/tso-frames.py tests/vhost-hostile.py
 
 system_suite = AUTOM4TE='$(AUTOM4TE)' $(srcdir)/build-aux/system-suite
 system_suite_dirs = '$(abs_top_builddir)' '$(OVS_SRC)' '$(OVS_BUILD)'

@@ -167,7 +167,8 @@ rx_error(struct vg_net *net, const char *what)
 }
 
 static void
-rx_keep(struct vg_net *net, const uint8_t *data, size_t len)
+rx_keep(struct vg_net *net, const struct virtio_net_hdr *hdr,
+        const uint8_t *data, size_t len)
 {
     struct vg_frame *f = &net->kept[net->n_kept++ % net->config.n_kept];
 
@@ -177,6 +178,7 @@ rx_keep(struct vg_net *net, const uint8_t *data, size_t len)
     }
     memcpy(f->data, data, len);
     f->len = len;
+    f->hdr = *hdr;
 }
 
 static void
@@ -216,14 +218,14 @@ rx_verify(struct vg_net *net, const uint8_t *data, size_t len)
 }
 
 static void
-rx_deliver(struct vg_net *net, struct vg_queue *q, const uint8_t *data,
-           size_t len)
+rx_deliver(struct vg_net *net, struct vg_queue *q,
+           const struct virtio_net_hdr *hdr, const uint8_t *data, size_t len)
 {
     net->counters.rx_frames++;
     net->counters.rx_bytes += len;
     q->frames++;
     if (net->config.n_kept) {
-        rx_keep(net, data, len);
+        rx_keep(net, hdr, data, len);
     }
     if (net->record) {
         struct dp_packet packet;
@@ -276,6 +278,28 @@ rx_merge(struct vg_net *net, struct vg_queue *q, unsigned int n, size_t *len)
     return fits;
 }
 
+/* Does 'hdr' ask for nothing but what was negotiated? */
+static bool
+rx_hdr_is_ok(const struct vg_dev *dev, const struct virtio_net_hdr *hdr)
+{
+    bool csum = hdr->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM;
+
+    if (hdr->flags & ~VIRTIO_NET_HDR_F_NEEDS_CSUM
+        || (csum && !vg_dev_has(dev, VIRTIO_NET_F_GUEST_CSUM))) {
+        return false;
+    }
+    switch (hdr->gso_type) {
+    case VIRTIO_NET_HDR_GSO_NONE:
+        return true;
+    case VIRTIO_NET_HDR_GSO_TCPV4:
+        return csum && vg_dev_has(dev, VIRTIO_NET_F_GUEST_TSO4);
+    case VIRTIO_NET_HDR_GSO_TCPV6:
+        return csum && vg_dev_has(dev, VIRTIO_NET_F_GUEST_TSO6);
+    default:
+        return false;
+    }
+}
+
 /* Takes one frame from 'q'.  Returns false if there is none. */
 static bool
 rx_take(struct vg_net *net, struct vg_queue *q)
@@ -296,7 +320,7 @@ rx_take(struct vg_net *net, struct vg_queue *q)
     }
     len = used - VG_HDR_LEN;
     vg_buf_read(buf, 0, &hdr, sizeof hdr);
-    if (hdr.hdr.flags || hdr.hdr.gso_type) {
+    if (!rx_hdr_is_ok(&net->dev, &hdr.hdr)) {
         rx_error(net, "header asks for offloads that were not negotiated");
     }
     if (vg_dev_has(&net->dev, VIRTIO_NET_F_MRG_RXBUF)) {
@@ -307,14 +331,14 @@ rx_take(struct vg_net *net, struct vg_queue *q)
     }
     if (n <= 1 && buf->n_segs == 1
         && !((uintptr_t) buf->segs[0].iov_base % sizeof(uint32_t))) {
-        rx_deliver(net, q, (uint8_t *) buf->segs[0].iov_base + VG_HDR_LEN,
-                   len);
+        rx_deliver(net, q, &hdr.hdr,
+                   (uint8_t *) buf->segs[0].iov_base + VG_HDR_LEN, len);
         queue_give(q, buf);
     } else {
         vg_buf_read(buf, VG_HDR_LEN, net->rx_scratch, len);
         queue_give(q, buf);
         if (rx_merge(net, q, n, &len)) {
-            rx_deliver(net, q, net->rx_scratch, len);
+            rx_deliver(net, q, &hdr.hdr, net->rx_scratch, len);
         }
     }
     return true;

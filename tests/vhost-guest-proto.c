@@ -280,7 +280,8 @@ dev_negotiate(struct vg_dev *dev)
                      | (uint64_t) c->packed << VIRTIO_F_RING_PACKED
                      | (uint64_t) c->mergeable << VIRTIO_NET_F_MRG_RXBUF
                      | (uint64_t) c->indirect << VIRTIO_RING_F_INDIRECT_DESC
-                     | (uint64_t) c->event_idx << VIRTIO_RING_F_EVENT_IDX);
+                     | (uint64_t) c->event_idx << VIRTIO_RING_F_EVENT_IDX
+                     | c->offloads);
     uint64_t may = c->n_pairs > 1 ? UINT64_C(1) << VIRTIO_NET_F_MQ : 0;
     uint64_t missing, pairs = 1;
     int error;

@@ -283,13 +283,31 @@ cmd_rx(struct unixctl_conn *conn, int argc OVS_UNUSED,
     ds_destroy(&ds);
 }
 
+static void
+show_hdr(const struct vg_frame *f, struct ds *ds)
+{
+    const struct virtio_net_hdr *hdr = &f->hdr;
+
+    ds_put_format(ds, "len=%"PRIuSIZE" flags=%u gso_type=%u gso_size=%u "
+                  "hdr_len=%u csum_start=%u csum_offset=%u", f->len,
+                  hdr->flags, hdr->gso_type, hdr->gso_size, hdr->hdr_len,
+                  hdr->csum_start, hdr->csum_offset);
+}
+
+static void
+show_data(const struct vg_frame *f, struct ds *ds)
+{
+    for (size_t i = 0; i < f->len; i++) {
+        ds_put_format(ds, "%02"PRIx8, f->data[i]);
+    }
+}
+
 /* Prints the last frames received, the latest last. */
 static void
-cmd_dump(struct unixctl_conn *conn, int argc, const char *argv[],
-         void *guest_)
+show_kept(struct unixctl_conn *conn, int argc, const char *argv[],
+          const struct vg_net *net,
+          void (*show)(const struct vg_frame *, struct ds *))
 {
-    const struct vg_guest *guest = guest_;
-    const struct vg_net *net = &guest->net;
     uint64_t n = MIN(net->n_kept, net->config.n_kept);
     struct ds ds = DS_EMPTY_INITIALIZER;
     unsigned int want;
@@ -302,15 +320,29 @@ cmd_dump(struct unixctl_conn *conn, int argc, const char *argv[],
         n = MIN(n, want);
     }
     for (uint64_t i = net->n_kept - n; i < net->n_kept; i++) {
-        const struct vg_frame *f = &net->kept[i % net->config.n_kept];
-
-        for (size_t j = 0; j < f->len; j++) {
-            ds_put_format(&ds, "%02"PRIx8, f->data[j]);
-        }
+        show(&net->kept[i % net->config.n_kept], &ds);
         ds_put_char(&ds, '\n');
     }
     unixctl_command_reply(conn, ds_cstr(&ds));
     ds_destroy(&ds);
+}
+
+static void
+cmd_dump(struct unixctl_conn *conn, int argc, const char *argv[],
+         void *guest_)
+{
+    const struct vg_guest *guest = guest_;
+
+    show_kept(conn, argc, argv, &guest->net, show_data);
+}
+
+static void
+cmd_headers(struct unixctl_conn *conn, int argc, const char *argv[],
+            void *guest_)
+{
+    const struct vg_guest *guest = guest_;
+
+    show_kept(conn, argc, argv, &guest->net, show_hdr);
 }
 
 /* Registers the commands of this file. */
@@ -322,4 +354,5 @@ vg_show_init(struct vg_guest *guest)
     unixctl_command_register("get", "COUNTER", 1, 1, cmd_get, guest);
     unixctl_command_register("rx", "", 0, 0, cmd_rx, guest);
     unixctl_command_register("dump", "[N]", 0, 1, cmd_dump, guest);
+    unixctl_command_register("headers", "[N]", 0, 1, cmd_headers, guest);
 }

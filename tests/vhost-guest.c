@@ -110,6 +110,10 @@ static const char options_help[] =
     "  --max-frame=N       longest frame to send (default: 9216)\n"
     "  --keep=N            received frames to keep (default: 16)\n"
     "  --shuffle           hand out descriptors in random order\n"
+    "  --tx-offloads       negotiate to leave checksums and segmentation of\n"
+    "                      frames that we send to the switch (see hdr=HEX)\n"
+    "  --rx-csum           negotiate to receive frames without checksum...\n"
+    "  --rx-tso            ...and, too, frames to be cut into segments\n"
     "  --id=N              generator number, 0 to 255 (default: 1)\n"
     "  --seed=N            for random layouts (default: any, see status)\n"
     "  --timeout=S         for replies of the switch (default: 10)\n";
@@ -121,6 +125,7 @@ static const char commands_help[] =
     "  wait 'COUNTER OP N' [timeout=S]   OP: = != < <= > >=\n"
     "  rx                  numbered frames received, by generator\n"
     "  dump [N]            the last frames received, in hexadecimal\n"
+    "  headers [N]         their virtio-net headers\n"
     "  clear               all counters to 0\n"
     "  send HEX [JOB]      send this frame\n"
     "  play FILE [JOB]     send the frames of this pcap file\n"
@@ -188,6 +193,9 @@ enum {
     OPT_MAX_FRAME,
     OPT_KEEP,
     OPT_SHUFFLE,
+    OPT_TX_OFFLOADS,
+    OPT_RX_CSUM,
+    OPT_RX_TSO,
     OPT_ID,
     OPT_SEED,
     OPT_TIMEOUT,
@@ -212,6 +220,9 @@ static const struct option long_options[] = {
     { "max-frame", required_argument, NULL, OPT_MAX_FRAME },
     { "keep", required_argument, NULL, OPT_KEEP },
     { "shuffle", no_argument, NULL, OPT_SHUFFLE },
+    { "tx-offloads", no_argument, NULL, OPT_TX_OFFLOADS },
+    { "rx-csum", no_argument, NULL, OPT_RX_CSUM },
+    { "rx-tso", no_argument, NULL, OPT_RX_TSO },
     { "id", required_argument, NULL, OPT_ID },
     { "seed", required_argument, NULL, OPT_SEED },
     { "timeout", required_argument, NULL, OPT_TIMEOUT },
@@ -242,6 +253,28 @@ set_rx_layout(struct vg_layout *layout)
     }
 }
 
+#define CSUM_FEATURE (UINT64_C(1) << VIRTIO_NET_F_GUEST_CSUM)
+
+/* Returns the features that an option about offloads asks for. */
+static uint64_t
+offload_features(int opt)
+{
+    switch (opt) {
+    case OPT_TX_OFFLOADS:
+        return (UINT64_C(1) << VIRTIO_NET_F_CSUM
+                | UINT64_C(1) << VIRTIO_NET_F_HOST_TSO4
+                | UINT64_C(1) << VIRTIO_NET_F_HOST_TSO6);
+
+    case OPT_RX_TSO:
+        return (CSUM_FEATURE
+                | UINT64_C(1) << VIRTIO_NET_F_GUEST_TSO4
+                | UINT64_C(1) << VIRTIO_NET_F_GUEST_TSO6);
+
+    default:
+        return CSUM_FEATURE;
+    }
+}
+
 /* Takes an option that is about the device.  Returns false if 'opt' is none
  * of those. */
 static bool
@@ -269,6 +302,12 @@ parse_device_option(int opt, struct options *o)
 
     case OPT_NO_EVENT_IDX:
         c->event_idx = false;
+        return true;
+
+    case OPT_TX_OFFLOADS:
+    case OPT_RX_CSUM:
+    case OPT_RX_TSO:
+        c->offloads |= offload_features(opt);
         return true;
 
     case OPT_QUEUE_PAIRS:

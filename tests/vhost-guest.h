@@ -228,6 +228,7 @@ struct vg_config {
     bool indirect;
     bool event_idx;
     bool shuffle;
+    uint64_t offloads;          /* Features of offloads to negotiate. */
     unsigned int n_pairs;
     uint16_t ring_size;
     unsigned int n_regions;
@@ -348,6 +349,7 @@ struct vg_queue {
 };
 
 struct vg_frame {
+    struct virtio_net_hdr hdr;  /* If received. */
     size_t len;
     uint8_t *data;
 };

@@ -45,6 +45,7 @@ frame_to_packet(const struct vhost_frame *frame, odp_port_t in_port)
     for (uint32_t i = 0; i < frame->n_iov; i++) {
         dp_packet_put(packet, frame->iov[i].iov_base, frame->iov[i].iov_len);
     }
+    vhost_offload_to_packet(&frame->offload, packet);
     pkt_metadata_init(&packet->md, in_port);
     return packet;
 }
@@ -323,7 +324,9 @@ execute_frame(struct pmd *pmd, struct port *in, struct vhost_frame *frame,
     int fate;
 
     if (!program->direct
-        || (program->edits && !action_program_fits(program, frame))) {
+        || (program->edits
+            && (frame->offload.csum
+                || !action_program_fits(program, frame)))) {
         return false;
     }
     fate = run_program(pmd, program, in, frame);

@@ -25,6 +25,7 @@
 #include "openvswitch/vlog.h"
 #include "ovs-thread.h"
 #include "util.h"
+#include "vhost/offload.h"
 #include "vhost/session.h"
 #include "vhost/socket.h"
 #include "vhost/vhost.h"
@@ -33,8 +34,8 @@
 VLOG_DEFINE_THIS_MODULE(vhost);
 
 /* Features that the guest may negotiate, out of those that librte_vhost
- * offers.  No checksum or segmentation offload, as long as not every way out
- * of the switch completes them; no dirty logging (VHOST_F_LOG_ALL), so that
+ * offers, and VHOST_OFFLOAD_FEATURES if every way out of the switch completes
+ * them.  No dirty logging (VHOST_F_LOG_ALL), so that
  * QEMU refuses to migrate; nothing that changes addresses
  * (VIRTIO_F_ACCESS_PLATFORM). */
 #define FEATURES ((1ull << VIRTIO_F_ANY_LAYOUT)             \
@@ -58,6 +59,7 @@ VLOG_DEFINE_THIS_MODULE(vhost);
 static bool
 port_start(struct vhost_port *port)
 {
+    uint64_t served = FEATURES | (port->offloads ? VHOST_OFFLOAD_FEATURES : 0);
     uint64_t features, protocol;
 
     if (rte_vhost_driver_register(port->path, port->connect
@@ -69,7 +71,7 @@ port_start(struct vhost_port *port)
      * of when a network device is ready. */
     if (!rte_vhost_driver_get_features(port->path, &features)
         && !rte_vhost_driver_disable_features(port->path,
-                                              features & ~FEATURES)
+                                              features & ~served)
         && !rte_vhost_driver_get_protocol_features(port->path, &protocol)
         && !rte_vhost_driver_set_protocol_features(
             port->path, protocol & PROTOCOL_FEATURES)
@@ -101,6 +103,7 @@ queues_destroy(struct vhost_queue *queues, unsigned int n)
 {
     for (unsigned int i = 0; i < n; i++) {
         ovs_spin_destroy(&queues[i].lock);
+        free(queues[i].linear);
     }
     free_cacheline(queues);
 }
@@ -119,6 +122,10 @@ port_alloc(const struct vhost_port_params *params)
     port->name = xstrdup(params->name);
     port->path = xstrdup(params->path);
     port->connect = params->connect;
+    port->offloads = params->offloads;
+    for (unsigned int i = 0; port->offloads && i < n; i++) {
+        port->tx[i].linear = xmalloc(VHOST_MAX_FRAME);
+    }
     port->max_qpairs = n;
     port->ops = params->ops;
     port->aux = params->aux;

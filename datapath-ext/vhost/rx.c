@@ -18,11 +18,10 @@
 #include <linux/virtio_net.h>
 
 #include "packets.h"
+#include "vhost/offload.h"
 #include "vhost/vhost.h"
 #include "vhost/vhost-private.h"
 #include "vhost/vring-private.h"
-
-#define VHOST_MAX_FRAME 65535
 
 BUILD_ASSERT_DECL(VHOST_N_DROPS <= UINT8_MAX);
 
@@ -75,11 +74,6 @@ frame_init(const struct vhost_ring *ring, struct vhost_burst *burst,
 
     iov_pull(&iov, &frame->n_iov, &hdr, ring->hdr_len);
     atomic_signal_fence(memory_order_seq_cst);
-    if (OVS_UNLIKELY(hdr.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM
-                     || hdr.gso_type != VIRTIO_NET_HDR_GSO_NONE)) {
-        return VHOST_RX_OFFLOAD;
-    }
-
     frame->data = frame->room + VHOST_HEADROOM;
     if (OVS_LIKELY(len > VHOST_SNAPSHOT && iov->iov_len > VHOST_SNAPSHOT)) {
         memcpy(frame->data, iov->iov_base, VHOST_SNAPSHOT);
@@ -92,6 +86,15 @@ frame_init(const struct vhost_ring *ring, struct vhost_burst *burst,
     }
     frame->iov = iov;
     frame->tail_len = len - frame->data_len;
+
+    frame->offload.csum = false;
+    frame->offload.gso = VHOST_GSO_NONE;
+    if (OVS_UNLIKELY(hdr.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM
+                     || hdr.gso_type != VIRTIO_NET_HDR_GSO_NONE)
+        && !vhost_offload_from_hdr(&hdr, ring->offloads, frame->data,
+                                   frame->data_len, len, &frame->offload)) {
+        return VHOST_RX_OFFLOAD;
+    }
     return VHOST_N_DROPS;
 }
 

@@ -18,6 +18,8 @@
 #include <linux/virtio_net.h>
 #include <rte_cycles.h>
 
+#include "dp-packet.h"
+#include "vhost/offload.h"
 #include "vhost/vhost.h"
 #include "vhost/vhost-private.h"
 #include "vhost/vring-private.h"
@@ -63,6 +65,9 @@ frame_copy(const struct vhost_ring *ring, const struct vhost_frame *frame)
     struct virtio_net_hdr_v1 hdr = { .num_buffers = s->n_chains };
     const struct iovec *tail = frame->iov;
 
+    if (OVS_UNLIKELY(frame->offload.csum)) {
+        vhost_offload_to_hdr(&frame->offload, &hdr);
+    }
     if (OVS_LIKELY(w.left >= sizeof hdr && ring->hdr_len == sizeof hdr)) {
         memcpy(w.p, &hdr, sizeof hdr);
         w.p += sizeof hdr;
@@ -172,19 +177,17 @@ vhost_tx_gather(struct vhost_tx *tx, uint64_t bytes)
     }
 }
 
-/* Decides about a frame of 'len' bytes.  Returns VHOST_N_DROPS if there is
- * room for it now, or the reason for dropping it. */
+/* Decides about a frame of 'len' bytes, the largest segment of which has
+ * 'largest'.  Returns VHOST_N_DROPS if there is room for it now, or the reason
+ * for dropping it. */
 static inline enum vhost_drop
-vhost_tx_admit(struct vhost_tx *tx, uint32_t len)
+vhost_tx_admit(struct vhost_tx *tx, uint32_t len, uint32_t largest)
 {
     struct vhost_policer *policer;
     uint32_t max_frame;
 
-    if (OVS_UNLIKELY(!tx->ring)) {
-        return VHOST_TX_NO_LINK;
-    }
     atomic_read_relaxed(&tx->port->max_frame, &max_frame);
-    if (OVS_UNLIKELY(len > max_frame)) {
+    if (OVS_UNLIKELY(largest > max_frame)) {
         return VHOST_TX_TOO_LONG;
     }
     atomic_read_explicit(&tx->port->tx_policer, &policer,
@@ -195,23 +198,118 @@ vhost_tx_admit(struct vhost_tx *tx, uint32_t len)
     return vhost_tx_gather(tx, (uint64_t) len + tx->ring->hdr_len);
 }
 
+/* Copies 'frame' as it is.  Returns VHOST_N_DROPS, or the reason for dropping
+ * it. */
+static inline enum vhost_drop
+vhost_tx_copy(struct vhost_tx *tx, const struct vhost_frame *frame)
+{
+    uint32_t len = frame->data_len + frame->tail_len;
+    enum vhost_drop drop;
+
+    drop = vhost_tx_admit(tx, len, OVS_UNLIKELY(frame->offload.gso)
+                                   ? frame->offload.hdr_len
+                                     + frame->offload.gso_size : len);
+    if (OVS_LIKELY(drop == VHOST_N_DROPS)) {
+        frame_copy(tx->ring, frame);
+        vring_commit(tx->ring, (uint64_t) len + tx->ring->hdr_len);
+        tx->n_puts++;
+    }
+    return drop;
+}
+
+/* Sends the frame of 'len' bytes in the queue's 'linear' in segments. */
+static enum vhost_drop
+vhost_tx_segment(struct vhost_tx *tx, const struct vhost_offload *offload,
+                 uint32_t len)
+{
+    OVS_ALIGNED_VAR(8) uint8_t headers[VHOST_MAX_HEADERS];
+    uint8_t *linear = tx->queue->linear;
+    struct iovec payload;
+    struct vhost_frame segment = {
+        .data = headers,
+        .data_len = offload->hdr_len,
+        .iov = &payload,
+    };
+    enum vhost_drop drop = VHOST_N_DROPS;
+
+    for (uint32_t ofs = offload->hdr_len;
+         ofs < len && drop == VHOST_N_DROPS && tx->ring;
+         ofs += payload.iov_len) {
+        payload.iov_base = linear + ofs;
+        payload.iov_len = vhost_offload_segment(offload, linear, len, ofs,
+                                                headers);
+        segment.tail_len = payload.iov_len;
+        drop = vhost_tx_copy(tx, &segment);
+    }
+    return drop;
+}
+
+/* Sends 'frame' after doing what the guest does not do itself. */
+static enum vhost_drop
+vhost_tx_finish(struct vhost_tx *tx, const struct vhost_frame *frame)
+{
+    const struct vhost_offload *offload = &frame->offload;
+    struct vhost_frame finished = {
+        .data = tx->queue->linear,
+        .data_len = frame->data_len + frame->tail_len,
+    };
+    struct iov_writer w = { .p = finished.data, .left = VHOST_MAX_FRAME };
+    const struct iovec *tail = frame->iov;
+
+    iov_writer_put(&w, frame->data, frame->data_len);
+    for (uint32_t left = frame->tail_len; left; tail++) {
+        uint32_t n = MIN(left, tail->iov_len);
+
+        iov_writer_put(&w, tail->iov_base, n);
+        left -= n;
+    }
+    if (offload->gso != VHOST_GSO_NONE) {
+        return vhost_tx_segment(tx, offload, finished.data_len);
+    }
+    vhost_offload_checksum(offload, finished.data, finished.data_len);
+    return vhost_tx_copy(tx, &finished);
+}
+
 int
 vhost_tx_put(struct vhost_tx *tx, const struct vhost_frame *frame)
 {
-    uint32_t len = frame->data_len + frame->tail_len;
-    enum vhost_drop drop = vhost_tx_admit(tx, len);
+    enum vhost_drop drop;
+
+    if (OVS_UNLIKELY(!tx->ring)) {
+        drop = VHOST_TX_NO_LINK;
+    } else if (OVS_UNLIKELY(frame->offload.csum)
+               && !vhost_offload_is_served(&frame->offload,
+                                           tx->ring->offloads)) {
+        drop = vhost_tx_finish(tx, frame);
+    } else {
+        drop = vhost_tx_copy(tx, frame);
+    }
 
     if (OVS_UNLIKELY(drop != VHOST_N_DROPS)) {
         vhost_stat_add(&tx->stats->drops[drop], 1);
         return drop;
     }
-
-    frame_copy(tx->ring, frame);
-    vring_commit(tx->ring, (uint64_t) len + tx->ring->hdr_len);
-    tx->n_puts++;
     vhost_stat_add(&tx->stats->packets, 1);
-    vhost_stat_add(&tx->stats->bytes, len);
+    vhost_stat_add(&tx->stats->bytes, frame->data_len + frame->tail_len);
     return -1;
+}
+
+int
+vhost_tx_put_packet(struct vhost_tx *tx, struct dp_packet *packet)
+{
+    struct vhost_frame frame;
+    uint32_t max_frame;
+
+    frame.data = dp_packet_data(packet);
+    frame.data_len = dp_packet_size(packet);
+    frame.tail_len = 0;
+    frame.iov = NULL;
+    atomic_read_relaxed(&tx->port->max_frame, &max_frame);
+    if (!vhost_offload_from_packet(packet, max_frame, &frame.offload)) {
+        vhost_stat_add(&tx->stats->drops[VHOST_TX_OFFLOAD], 1);
+        return VHOST_TX_OFFLOAD;
+    }
+    return vhost_tx_put(tx, &frame);
 }
 
 void

@@ -43,6 +43,9 @@ struct vhost_rx_policer;
 struct vhost_queue {
     OVS_ALIGNED_VAR(CACHE_LINE_SIZE) ATOMIC(struct vhost_ring *) ring;
     struct ovs_spin lock;       /* For transmitting. */
+    uint8_t *linear;            /* VHOST_MAX_FRAME bytes for frames on which
+                                 * we do an offload; NULL if none is offered
+                                 * on a tx queue, and on rx queues. */
     struct vhost_queue_stats stats;
 };
 
@@ -71,6 +74,7 @@ struct vhost_port {
     char *name;
     char *path;
     bool connect;
+    bool offloads;
     uint16_t max_qpairs;
     const struct vhost_port_ops *ops;
     void *aux;
@@ -94,6 +98,8 @@ struct vhost_port {
     char *error OVS_GUARDED;    /* What was refused last, or NULL. */
     unsigned int quiesce_max OVS_GUARDED; /* In microseconds. */
 };
+
+#define VHOST_MAX_FRAME 65535
 
 /* Values of 'held'. */
 #define VHOST_HELD_NONE (-1)

@@ -85,6 +85,8 @@ struct vhost_port_params {
                                  * GET_QUEUE_NUM answers; rings beyond are
                                  * refused. */
     uint32_t tx_retries_max;    /* 0...32: see vhost_tx_put(). */
+    bool offloads;              /* Offer checksum and TCP segmentation
+                                 * offload to the guest, both ways. */
     const struct vhost_port_ops *ops;
     void *aux;
 };
@@ -100,8 +102,9 @@ int vhost_port_create(const struct vhost_port_params *, struct vhost_port **,
  * hold a lock that these take. */
 void vhost_port_destroy(struct vhost_port *port);
 
-/* Largest frame in bytes (without FCS) that is sent to the guest; larger ones
- * are dropped as VHOST_TX_TOO_LONG.  Takes effect at once. */
+/* Largest frame in bytes (without FCS, with one VLAN tag) that is sent to the
+ * guest; larger ones are dropped as VHOST_TX_TOO_LONG.  Of a frame that is to
+ * be cut into segments, these count.  Takes effect at once. */
 void vhost_port_set_max_frame(struct vhost_port *, uint32_t max_frame);
 
 /* An interface that is administratively down receives nothing, and what is
@@ -149,7 +152,8 @@ void vhost_port_get_status(const struct vhost_port *, struct smap *status);
     VHOST_DROP(RX_TOO_LONG, "rx_too_long",                                   \
                "frame longer than 65,535 bytes or chain of over 1,024 pieces")\
     VHOST_DROP(RX_OFFLOAD, "rx_offload",                                     \
-               "frame that asks for an offload that was not negotiated")     \
+               "frame that asks for an offload that was not negotiated or "  \
+               "does not fit it")                                            \
     VHOST_DROP(RX_POLICED, "rx_policed",                                     \
                "frame above the ingress policing rate")
 
@@ -161,7 +165,9 @@ void vhost_port_get_status(const struct vhost_port *, struct smap *status);
     VHOST_DROP(TX_BROKEN, "tx_broken",                                       \
                "receive buffer that leaves guest memory or is malformed")    \
     VHOST_DROP(TX_POLICED, "tx_policed",                                     \
-               "frame above the egress policing rate")
+               "frame above the egress policing rate")                       \
+    VHOST_DROP(TX_OFFLOAD, "tx_offload",                                     \
+               "packet that asks for an offload that does not fit it")
 
 enum vhost_drop {
 #define VHOST_DROP(ENUM, NAME, TEXT) VHOST_##ENUM,
@@ -196,6 +202,25 @@ void vhost_exit(void);
 
 /* Receive: guest to us */
 
+/* What is left to do on a frame, by the guest that gets it or else by us.
+ * Offsets are from the start of the frame, and within it.  While 'csum' is
+ * set, the frame must not be edited. */
+enum vhost_gso { VHOST_GSO_NONE, VHOST_GSO_TCP4, VHOST_GSO_TCP6 };
+struct vhost_offload {
+    bool csum;                  /* Sum up all from 'csum_start' on, and... */
+    uint8_t gso;                /* ...before, cut it up: 'enum vhost_gso'. */
+    uint16_t csum_start;
+    uint16_t csum_offset;       /* Place of the sum, from 'csum_start'. */
+    uint16_t gso_size;          /* Payload of a segment, at least 1. */
+    uint16_t l3;                /* If 'gso': layer 3, */
+    uint16_t hdr_len;           /* and payload. */
+};
+
+/* Tells 'packet', which has the bytes of a frame, what is left to do on it, by
+ * the flags that OVS has for it (and sets its layer 3 and 4); does what OVS
+ * has no flags for. */
+void vhost_offload_to_packet(const struct vhost_offload *, struct dp_packet *);
+
 /* A frame as peeked.  'data' points to its first 'data_len' bytes, copied into
  * 'room' with headroom before them; the rest ('len' - 'data_len' bytes when
  * nothing was pushed or popped) is in guest memory, at 'iov'. */
@@ -207,6 +232,7 @@ struct vhost_frame {
     uint32_t n_iov;
     uint16_t head;              /* For the ring: head index or buffer id. */
     uint16_t n_desc;            /* For the ring: descriptors of the chain. */
+    struct vhost_offload offload;
     OVS_ALIGNED_VAR(CACHE_LINE_SIZE) uint8_t room[VHOST_HEADROOM
                                                   + VHOST_SNAPSHOT];
 };
@@ -258,10 +284,18 @@ void vhost_tx_begin(struct vhost_port *, unsigned int qid, struct vhost_tx *);
  * 'frame' may come from another port's burst.  Returns -1 if sent, else the
  * reason of the drop.  Counts either.
  *
+ * A guest that did not negotiate the offload of the frame gets it with the
+ * checksum filled in, or in segments, at the price of a second copy; it still
+ * counts as one frame.
+ *
  * When the guest has no free buffer, publishes what this burst has put so far
  * and looks again, up to tx_retries_max times as long as that made progress
  * (as OVS's tx-retries-max does). */
 int vhost_tx_put(struct vhost_tx *, const struct vhost_frame *frame);
+
+/* As vhost_tx_put(), for a packet of OVS's and what its flags ask for.  It
+ * stays the caller's, but its checksums may change. */
+int vhost_tx_put_packet(struct vhost_tx *, struct dp_packet *);
 
 /* Publishes, notifies the guest if it wants, and unlocks. */
 void vhost_tx_end(struct vhost_tx *);

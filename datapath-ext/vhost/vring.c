@@ -15,6 +15,7 @@
 
 #include <config.h>
 
+#include "vhost/offload.h"
 #include "vhost/vring.h"
 
 #include <errno.h>
@@ -161,6 +162,7 @@ vring_create(const struct vring_config *c, struct vhost_ring **ringp)
     ring->mergeable = c->features & (1ull << VIRTIO_NET_F_MRG_RXBUF);
     ring->event_idx = c->features & (1ull << VIRTIO_RING_F_EVENT_IDX);
     ring->indirect = c->features & (1ull << VIRTIO_RING_F_INDIRECT_DESC);
+    ring->offloads = c->features & VHOST_OFFLOAD_FEATURES;
     /* Virtio 1.2 section 5.1.6.1: a legacy header ends before num_buffers. */
     ring->hdr_len = (c->features & (1ull << VIRTIO_F_VERSION_1)
                      || ring->mergeable || packed

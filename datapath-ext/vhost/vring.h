@@ -106,6 +106,7 @@ struct vhost_ring {
     bool mergeable;
     bool event_idx;
     bool indirect;
+    uint32_t offloads;          /* Of VHOST_OFFLOAD_FEATURES, negotiated. */
     int callfd;
 
     /* Position. */
