@@ -69,7 +69,8 @@ wanted_txqs(void)
 }
 
 struct dp *
-dp_create(const char *name, struct vhost_port *(*vhost)(const struct netdev *))
+dp_create(const char *name, const char *dpif_type,
+          struct vhost_port *(*vhost)(const struct netdev *))
 {
     struct dp *dp = xzalloc(sizeof *dp);
 
@@ -79,7 +80,7 @@ dp_create(const char *name, struct vhost_port *(*vhost)(const struct netdev *))
     ovs_mutex_init(&dp->pmds_mutex);
     port_table_init(&dp->ports);
     dp->flows = megaflow_table_create();
-    dp->offload = offload_create(dp->flows, &dp->ports);
+    dp->offload = offload_create(dpif_type, dp->flows, &dp->ports);
     dp->upcall = upcall_create(name, dp->flows);
     upcall_set_n_threads(dp->upcall, 1);
     dp->meters = meter_table_create();

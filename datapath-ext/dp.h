@@ -89,8 +89,9 @@ struct dp {
     struct seq *port_seq;       /* Changes when ports come or go. */
 };
 
-/* 'vhost' tells the vhost_port behind a netdev, or returns NULL. */
-struct dp *dp_create(const char *name,
+/* 'dpif_type' is the type as OVS's netdev_ports_get() compares it, a constant.
+ * 'vhost' tells the vhost_port behind a netdev, or returns NULL. */
+struct dp *dp_create(const char *name, const char *dpif_type,
                      struct vhost_port *(*vhost)(const struct netdev *));
 void dp_destroy(struct dp *);
 

@@ -225,8 +225,8 @@ flow_put(struct dp *dp, const struct dpif_flow_put *put)
         return probe ? EINVAL : error;
     }
     ufid = ufid_of(put->ufid, &match.flow);
-    error = megaflow_table_put(dp->flows, &ufid, &match, flags, program,
-                               &stats, NULL);
+    error = megaflow_table_put(dp->flows, &ufid, &match, ODPP_NONE, flags,
+                               program, &stats, NULL);
     if (error) {
         action_program_free(program);
     } else {

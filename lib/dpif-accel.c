@@ -110,7 +110,7 @@ create_dp(const struct dpif_class *class, const char *name,
     odp_port_t local = ODPP_LOCAL;
     int error;
 
-    adp->dp = dp_create(name, netdev_accel_vhost_get_port);
+    adp->dp = dp_create(name, class->type, netdev_accel_vhost_get_port);
     adp->class = class;
     adp->last_tnl_seq = seq_read(tnl_conf_seq);
     ovs_refcount_init(&adp->ref_cnt);
@@ -202,6 +202,23 @@ __wrap_dpif_is_netdev(const struct dpif *dpif)
 {
     return (dpif->dpif_class->open == dpif_accel_open
             || __real_dpif_is_netdev(dpif));
+}
+
+/* DPDK's flow API knows the tunnels that it can serve by the name of
+ * dpif-netdev's datapath type (lib/netdev-dpdk.c).  Those on our bridges it
+ * can serve as well (--wrap=netdev_dpdk_flow_api_supported). */
+bool __real_netdev_dpdk_flow_api_supported(struct netdev *);
+bool __wrap_netdev_dpdk_flow_api_supported(struct netdev *);
+
+bool
+__wrap_netdev_dpdk_flow_api_supported(struct netdev *netdev)
+{
+    const char *type = netdev_get_type(netdev);
+    const char *dpif_type = netdev_get_dpif_type(netdev);
+
+    return ((dpif_type && !strcmp(dpif_type, dpif_accel_class.type)
+             && (!strcmp(type, "vxlan") || !strcmp(type, "gre")))
+            || __real_netdev_dpdk_flow_api_supported(netdev));
 }
 
 /* Returns true if ofproto should look at its tunnels anew. */

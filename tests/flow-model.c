@@ -25,6 +25,7 @@
 #include "action/action.h"
 #include "dp-packet.h"
 #include "flow/flow-private.h"
+#include "odp-util.h"
 #include "random-frame.h"
 #include "random.h"
 #include "util.h"
@@ -188,10 +189,10 @@ model_put(struct flow_model *model, const struct flow *packet)
     /* The table makes in_port exact. */
     match = f->match;
     match.wc.masks.in_port.odp_port = u32_to_odp(random_range(2));
-    ovs_assert(megaflow_table_put(model->table, &f->ufid, &match,
+    ovs_assert(megaflow_table_put(model->table, &f->ufid, &match, ODPP_NONE,
                                   MEGAFLOW_MODIFY, program, NULL, NULL)
                == ENOENT);
-    ovs_assert(!megaflow_table_put(model->table, &f->ufid, &match,
+    ovs_assert(!megaflow_table_put(model->table, &f->ufid, &match, ODPP_NONE,
                                    MEGAFLOW_CREATE, program, &stats, &mf));
     ovs_assert(!stats.packets && !stats.bytes && !stats.used);
     ovs_assert(megaflow_program(mf) == program);
@@ -199,8 +200,8 @@ model_put(struct flow_model *model, const struct flow *packet)
     ovs_assert(flow_wildcards_equal(&mf->mask, &f->match.wc));
     ovs_assert(megaflow_table_find(model->table, &f->ufid) == mf);
     ovs_assert(megaflow_table_put(model->table, &f->ufid, &f->match,
-                                  MEGAFLOW_CREATE, program, NULL, NULL)
-               == EEXIST);
+                                  ODPP_NONE, MEGAFLOW_CREATE, program, NULL,
+                                  NULL) == EEXIST);
 }
 
 static void
@@ -228,8 +229,8 @@ model_modify(struct flow_model *model)
 
     flags |= random_one_in(2) ? MEGAFLOW_ZERO_STATS : 0;
     flags |= random_one_in(2) ? MEGAFLOW_CREATE : 0;
-    ovs_assert(!megaflow_table_put(model->table, &f->ufid, &match, flags,
-                                   program, &stats, &mf));
+    ovs_assert(!megaflow_table_put(model->table, &f->ufid, &match, ODPP_NONE,
+                                   flags, program, &stats, &mf));
     ovs_assert(megaflow_program(mf) == program);
     ovs_assert(flow_wildcards_equal(&mf->mask, &f->match.wc));
     model_check_stats(f, &stats);

@@ -125,6 +125,7 @@ device_put(struct netdev *netdev, struct match *match, struct nlattr *actions,
 
     ovs_assert(actions_len == NLA_HDRLEN + sizeof(uint32_t));
     ovs_assert(match->wc.masks.in_port.odp_port == ODPP_NONE);
+    ovs_assert(info->orig_in_port == u32_to_odp(OFFLOAD_DEVICE_ORIG_IN_PORT));
     pass_door();
     ovs_mutex_lock(&device.mutex);
     error = device_put__(netdev, nl_attr_get_u32(actions), ufid,

@@ -28,6 +28,9 @@
 
 #define OFFLOAD_DEVICE_THREADS 3
 
+/* What all flows must have. */
+#define OFFLOAD_DEVICE_ORIG_IN_PORT 7
+
 /* Held to keep offload threads from what they are about to do. */
 extern struct ovs_mutex offload_device_door;
 

@@ -510,7 +510,7 @@ drain(struct dp *dp)
 static void
 test_dp(int rounds)
 {
-    struct dp *dp = dp_create("test", no_vhost);
+    struct dp *dp = dp_create("test", "test", no_vhost);
     pthread_t executor;
 
     for (unsigned int i = 0; i <= N_PORTS; i++) {

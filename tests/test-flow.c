@@ -29,6 +29,7 @@
 
 #include "dp-packet.h"
 #include "flow-model.h"
+#include "odp-util.h"
 #include "ovs-thread.h"
 #include "ovstest.h"
 #include "random.h"
@@ -352,8 +353,9 @@ put_simple(struct megaflow_table *table, uint64_t id,
 {
     ovs_u128 ufid = { .u64 = { .lo = id } };
 
-    ovs_assert(!megaflow_table_put(table, &ufid, match, MEGAFLOW_CREATE,
-                                   flow_model_program(), NULL, NULL));
+    ovs_assert(!megaflow_table_put(table, &ufid, match, ODPP_NONE,
+                                   MEGAFLOW_CREATE, flow_model_program(), NULL,
+                                   NULL));
 }
 
 static void
@@ -573,7 +575,7 @@ write_once(struct threads_test *t, uint64_t ids[], uint64_t id)
         match.flow = t->flows[i];
         flow_model_wildcards(&match.wc);
         ids[i] = ufid.u64.lo = ufid.u64.hi = id;
-        ovs_assert(!megaflow_table_put(t->table, &ufid, &match,
+        ovs_assert(!megaflow_table_put(t->table, &ufid, &match, ODPP_NONE,
                                        MEGAFLOW_CREATE, flow_model_program(),
                                        NULL, NULL));
     }

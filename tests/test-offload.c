@@ -48,9 +48,12 @@
 
 #define N_PORTS 2               /* Numbered from 1. */
 #define N_FLOWS 64
+#define ORIG_IN_PORT u32_to_odp(OFFLOAD_DEVICE_ORIG_IN_PORT)
 #define N_THREADS OFFLOAD_DEVICE_THREADS
 
-/* What dp.c does */
+/* What dp.c and OVS's dpif.c do */
+
+static char test_type[] = "test";
 
 struct fixture {
     struct port_table ports;
@@ -72,8 +75,13 @@ add_port(struct fixture *f, unsigned int no)
 
     snprintf(name, sizeof name, "p%u", no);
     ovs_assert(!port_open(name, "test-offload", u32_to_odp(no), &port));
-    ovs_assert(!netdev_init_flow_api(port->netdev));
     port_table_insert(&f->ports, port);
+    netdev_set_dpif_type(port->netdev, test_type);
+    ovs_assert(!netdev_ports_insert(port->netdev, &(struct dpif_port) {
+                                        .name = name,
+                                        .type = test_type,
+                                        .port_no = port->port_no,
+                                    }));
     offload_port_return(f->offload, port);
 }
 
@@ -86,13 +94,22 @@ withdraw_port(struct fixture *f, struct port *port)
 }
 
 static void
+close_port(struct port *port)
+{
+    odp_port_t port_no = port->port_no;
+
+    netdev_uninit_flow_api(port->netdev);
+    port_close(port);
+    ovs_assert(!netdev_ports_remove(port_no, test_type));
+}
+
+static void
 delete_port(struct fixture *f, unsigned int no)
 {
     struct port *port = find_port(f, no);
 
     withdraw_port(f, port);
-    netdev_uninit_flow_api(port->netdev);
-    port_close(port);
+    close_port(port);
 }
 
 static void
@@ -100,7 +117,7 @@ fixture_init(struct fixture *f)
 {
     port_table_init(&f->ports);
     f->flows = megaflow_table_create();
-    f->offload = offload_create(f->flows, &f->ports);
+    f->offload = offload_create(test_type, f->flows, &f->ports);
     for (unsigned int no = 1; no <= N_PORTS; no++) {
         add_port(f, no);
     }
@@ -146,7 +163,7 @@ put_flow(struct fixture *f, unsigned int i, uint32_t output)
     ovs_assert(!action_program_compile(actions.data, actions.size, &program,
                                        &why));
     ofpbuf_uninit(&actions);
-    ovs_assert(!megaflow_table_put(f->flows, &ufid, &match,
+    ovs_assert(!megaflow_table_put(f->flows, &ufid, &match, ORIG_IN_PORT,
                                    MEGAFLOW_CREATE | MEGAFLOW_MODIFY, program,
                                    NULL, NULL));
 }
@@ -364,8 +381,7 @@ test_port_removal(struct fixture *f)
             check_not_offloaded(f, i);
         }
     }
-    netdev_uninit_flow_api(port->netdev);
-    port_close(port);
+    close_port(port);
 
     /* What is done to its flows now reaches no device. */
     for (unsigned int i = 0; i < N_FLOWS; i++) {

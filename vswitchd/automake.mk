@@ -20,7 +20,8 @@ vswitchd_wraps = \
 	bridge_init \
 	dpdk_init \
 	dpif_dummy_register \
-	dpif_is_netdev
+	dpif_is_netdev \
+	netdev_dpdk_flow_api_supported
 
 # OVS's own daemon, as its build made it, and our objects.  These are linked
 # one by one: from an archive the linker would leave out those that only a

@@ -97,6 +97,8 @@ struct megaflow {
     struct flow flow;           /* The unmasked flow that ofproto gave. */
     struct flow_wildcards mask;
     odp_port_t in_port;
+    odp_port_t orig_in_port;    /* Of the first packet, before a tunnel's
+                                 * header was popped, or ODPP_NONE. */
     uint32_t recirc_id;
 
     /* Current actions: replaced, never changed (flow modification). */
@@ -152,8 +154,9 @@ void megaflow_table_observe(struct megaflow_table *,
 void megaflow_table_tell_again(struct megaflow_table *, odp_port_t in_port);
 
 /* Installs or modifies the flow with id 'ufid', matching what 'match' says
- * (match->wc un-wildcarded for all that counts; in_port is made exact).  Takes
- * ownership of 'program' on success only.  If nonnull, 'stats' gets the
+ * (match->wc un-wildcarded for all that counts; in_port is made exact).
+ * 'orig_in_port' is for a new flow, see struct megaflow.  Takes ownership of
+ * 'program' on success only.  If nonnull, 'stats' gets the
  * statistics as they were before a modification (zero for a new flow) and
  * '*mfp' the flow.  Returns 0, EEXIST (exists and no MEGAFLOW_MODIFY), ENOENT
  * (does not exist and no MEGAFLOW_CREATE) or ENOSPC (over MEGAFLOW_MAX).
@@ -163,8 +166,8 @@ void megaflow_table_tell_again(struct megaflow_table *, odp_port_t in_port);
  * match of an upcall can. */
 #define MEGAFLOW_MAX 1000000
 int megaflow_table_put(struct megaflow_table *, const ovs_u128 *ufid,
-                       const struct match *match, int flags,
-                       struct action_program *program,
+                       const struct match *match, odp_port_t orig_in_port,
+                       int flags, struct action_program *program,
                        struct megaflow_stats *stats, struct megaflow **mfp);
 
 /* Deletes and stores its last statistics.  Returns 0 or ENOENT. */

@@ -194,8 +194,8 @@ megaflow_zero_stats(struct megaflow_private *p)
 
 static struct megaflow_body *
 megaflow_create(const ovs_u128 *ufid, const struct match *match,
-                struct action_program *program, unsigned int n_slots,
-                unsigned int max_words)
+                odp_port_t orig_in_port, struct action_program *program,
+                unsigned int n_slots, unsigned int max_words)
 {
     size_t words_ofs = sizeof(struct megaflow_body);
     size_t counters_ofs = ROUND_UP(words_ofs + max_words * sizeof(uint64_t),
@@ -218,6 +218,7 @@ megaflow_create(const ovs_u128 *ufid, const struct match *match,
     mf->mask = match->wc;
     memset(&mf->mask.masks.in_port, 0xff, sizeof mf->mask.masks.in_port);
     mf->in_port = match->flow.in_port.odp_port;
+    mf->orig_in_port = orig_in_port;
     mf->recirc_id = match->flow.recirc_id;
     mf->private_ = &body->private_;
     ovsrcu_init(&mf->program, program);
@@ -325,7 +326,8 @@ put_port(struct megaflow_table *table, struct flow_port *port)
 
 static struct megaflow *
 table_insert(struct megaflow_table *table, const ovs_u128 *ufid,
-             const struct match *match, struct action_program *program)
+             const struct match *match, odp_port_t orig_in_port,
+             struct action_program *program)
     OVS_REQUIRES(table->mutex)
 {
     struct flow_port *port = get_port(table, match->flow.in_port.odp_port);
@@ -340,7 +342,8 @@ table_insert(struct megaflow_table *table, const ovs_u128 *ufid,
         atomic_count_inc(&table->n_masks);
     }
     atomic_read_relaxed(&table->n_slots, &n_slots);
-    body = megaflow_create(ufid, match, program, n_slots, subtable->n_words);
+    body = megaflow_create(ufid, match, orig_in_port, program, n_slots,
+                           subtable->n_words);
     p = &body->private_;
     p->port = port;
     p->subtable = subtable;
@@ -377,7 +380,7 @@ table_remove(struct megaflow_table *table, struct megaflow *mf)
 
 static int
 table_put__(struct megaflow_table *table, const ovs_u128 *ufid,
-            const struct match *match, int flags,
+            const struct match *match, odp_port_t orig_in_port, int flags,
             struct action_program *program, struct megaflow_stats *stats,
             struct megaflow **mfp)
     OVS_REQUIRES(table->mutex)
@@ -391,7 +394,7 @@ table_put__(struct megaflow_table *table, const ovs_u128 *ufid,
         } else if (cmap_count(&table->flows) >= MEGAFLOW_MAX) {
             return ENOSPC;
         }
-        mf = table_insert(table, ufid, match, program);
+        mf = table_insert(table, ufid, match, orig_in_port, program);
         flow_log_put(mf, NULL, program);
         if (stats) {
             memset(stats, 0, sizeof *stats);
@@ -422,14 +425,15 @@ table_put__(struct megaflow_table *table, const ovs_u128 *ufid,
 
 int
 megaflow_table_put(struct megaflow_table *table, const ovs_u128 *ufid,
-                   const struct match *match, int flags,
-                   struct action_program *program,
+                   const struct match *match, odp_port_t orig_in_port,
+                   int flags, struct action_program *program,
                    struct megaflow_stats *stats, struct megaflow **mfp)
 {
     int error;
 
     ovs_mutex_lock(&table->mutex);
-    error = table_put__(table, ufid, match, flags, program, stats, mfp);
+    error = table_put__(table, ufid, match, orig_in_port, flags, program,
+                        stats, mfp);
     ovs_mutex_unlock(&table->mutex);
     return error;
 }

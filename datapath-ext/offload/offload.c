@@ -28,7 +28,6 @@
 #include "netdev-offload.h"
 #include "netdev-offload-provider.h"
 #include "netdev-provider.h"
-#include "odp-util.h"
 #include "openvswitch/match.h"
 #include "openvswitch/ofpbuf.h"
 #include "openvswitch/vlog.h"
@@ -53,6 +52,7 @@ struct counters {
 };
 
 struct offload {
+    const char *dpif_type;
     struct megaflow_table *table;
     struct port_table *ports;
     struct counters counters;
@@ -72,16 +72,15 @@ struct offload_flow {
     struct cmap_node ufid_node;
     struct cmap_node mark_node;
     ovs_u128 ufid;
+    odp_port_t in_port;
     uint32_t mark;
 
     OVSRCU_TYPE(struct megaflow *) megaflow;    /* NULL: deleted. */
     atomic_bool in_device;      /* Whether 'netdev' is nonnull, for others. */
 
     /* For the offload thread alone. */
-    struct netdev *netdev;      /* Whose device has it, or NULL. */
-    struct ovs_list flows_node; /* In struct offload_thread's 'flows', if so.
-                                 * That holds no reference to 'netdev': no
-                                 * port closes before it is withdrawn. */
+    struct netdev *netdev;      /* A reference, if a device has it: whose. */
+    struct ovs_list flows_node; /* In struct offload_thread's 'flows'. */
 };
 
 static struct offload_flow *
@@ -110,6 +109,17 @@ offload_find(const struct offload *o, uint32_t mark)
     return NULL;
 }
 
+/* Returns the netdev to which flows of port 'port_no' are offered, a reference
+ * that the caller has to close, or NULL if there is no such port.  A tunnel
+ * port's is not that of the port table, under which many tunnels can be. */
+static struct netdev *
+get_netdev(const struct offload *o, odp_port_t port_no)
+{
+    return (port_table_find(o->ports, port_no)
+            ? netdev_ports_get(port_no, o->dpif_type)
+            : NULL);
+}
+
 /* On offload threads */
 
 /* Takes a flow out of its device, if it is in one. */
@@ -120,6 +130,7 @@ take_out(struct offload_flow *of)
 
     if (of->netdev) {
         error = netdev_flow_del(of->netdev, &of->ufid, NULL);
+        netdev_close(of->netdev);
         of->netdev = NULL;
         atomic_store_relaxed(&of->in_device, false);
         ovs_list_remove(&of->flows_node);
@@ -135,7 +146,7 @@ offer(struct offload_flow *of, const struct megaflow *mf,
     const struct action_program *program = megaflow_program(mf);
     struct offload_info info = {
         .flow_mark = of->mark,
-        .orig_in_port = ODPP_NONE,
+        .orig_in_port = mf->orig_in_port,
     };
     struct match match;
 
@@ -153,12 +164,12 @@ static int
 put_in(struct offload_flow *of, const struct megaflow *mf,
        struct offload_thread *thread)
 {
-    const struct port *port = port_table_find(of->offload->ports, mf->in_port);
+    struct netdev *netdev = get_netdev(of->offload, of->in_port);
     struct counters *counters = &of->offload->counters;
-    int error = port ? offer(of, mf, port->netdev) : ENODEV;
+    int error = netdev ? offer(of, mf, netdev) : ENODEV;
 
     if (error) {
-        if (port) {
+        if (netdev) {
             atomic_count_inc64(&counters->refused);
         }
         /* The device may have kept what it was told before. */
@@ -166,11 +177,12 @@ put_in(struct offload_flow *of, const struct megaflow *mf,
     } else if (of->netdev) {
         atomic_count_inc64(&counters->modified);
     } else {
-        of->netdev = port->netdev;
+        of->netdev = netdev_ref(netdev);
         ovs_list_push_back(&thread->flows, &of->flows_node);
         atomic_store_relaxed(&of->in_device, true);
         atomic_count_inc64(&counters->added);
     }
+    netdev_close(netdev);
     return error;
 }
 
@@ -217,18 +229,25 @@ run_del(struct offload_op *op, struct offload_thread *thread OVS_UNUSED)
     ovsrcu_postpone(free_flow, of);
 }
 
+/* What offload_port_withdraw() is about. */
+struct withdrawal {
+    const struct offload *offload;
+    const struct port *port;
+};
+
 static void
-withdraw_netdev(void *netdev, struct offload_thread *thread)
+run_withdrawal(void *w_, struct offload_thread *thread)
 {
+    const struct withdrawal *w = w_;
     struct offload_flow *of;
 
     LIST_FOR_EACH_SAFE (of, flows_node, &thread->flows) {
-        if (of->netdev == netdev) {
+        if (of->offload == w->offload && of->in_port == w->port->port_no) {
             take_out(of);
         }
     }
-    /* Flows of tunnel ports that came in through 'netdev', too. */
-    netdev_flow_flush(netdev);
+    /* Flows of tunnel ports that came in through this one, too. */
+    netdev_flow_flush(w->port->netdev);
 }
 
 static void
@@ -249,10 +268,12 @@ queue_op(struct offload_flow *of, struct offload_op *op)
 static bool
 has_flow_api(const struct offload *o, odp_port_t port_no)
 {
-    const struct port *port = port_table_find(o->ports, port_no);
+    struct netdev *netdev = get_netdev(o, port_no);
+    bool has = netdev && ovsrcu_get(const struct netdev_flow_api *,
+                                    &netdev->flow_api);
 
-    return port && ovsrcu_get(const struct netdev_flow_api *,
-                              &port->netdev->flow_api);
+    netdev_close(netdev);
+    return has;
 }
 
 static struct offload_flow *
@@ -270,6 +291,7 @@ add_flow(struct offload *o, struct megaflow *mf)
     offload_op_init(&of->put_op, run_put);
     offload_op_init(&of->del_op, run_del);
     of->ufid = mf->ufid;
+    of->in_port = mf->in_port;
     of->mark = mark;
     ovsrcu_init(&of->megaflow, mf);
     atomic_init(&of->in_device, false);
@@ -324,10 +346,12 @@ static const struct megaflow_observer observer = {
 };
 
 struct offload *
-offload_create(struct megaflow_table *table, struct port_table *ports)
+offload_create(const char *dpif_type, struct megaflow_table *table,
+               struct port_table *ports)
 {
     struct offload *o = xzalloc(sizeof *o);
 
+    o->dpif_type = dpif_type;
     o->table = table;
     o->ports = ports;
     ovs_mutex_init(&o->mutex);
@@ -364,10 +388,12 @@ offload_destroy(struct offload *o)
 }
 
 void
-offload_port_withdraw(struct offload *o OVS_UNUSED, struct port *port)
+offload_port_withdraw(struct offload *o, const struct port *port)
 {
     if (netdev_is_flow_api_enabled()) {
-        offload_call_all(withdraw_netdev, port->netdev);
+        struct withdrawal w = { .offload = o, .port = port };
+
+        offload_call_all(run_withdrawal, &w);
     }
 }
 
@@ -388,11 +414,12 @@ offload_get_status(const struct offload *o, const struct megaflow *mf,
 {
     struct offload_flow *of;
     uint64_t buffer[1024 / 8];
-    const struct port *port;
     struct nlattr *actions;
+    struct netdev *netdev;
     struct match match;
     struct ofpbuf buf;
     bool in_device;
+    int error;
 
     if (!netdev_is_flow_api_enabled()) {
         return false;
@@ -402,15 +429,17 @@ offload_get_status(const struct offload *o, const struct megaflow *mf,
         return false;
     }
     atomic_read_relaxed(&of->in_device, &in_device);
-    port = port_table_find(o->ports, mf->in_port);
-    if (!in_device || !port) {
+    netdev = in_device ? get_netdev(o, mf->in_port) : NULL;
+    if (!netdev) {
         return false;
     }
     memset(stats, 0, sizeof *stats);
     memset(attrs, 0, sizeof *attrs);
     ofpbuf_use_stack(&buf, buffer, sizeof buffer);
-    return !netdev_flow_get(port->netdev, &match, &actions, &mf->ufid, stats,
-                            attrs, &buf);
+    error = netdev_flow_get(netdev, &match, &actions, &mf->ufid, stats, attrs,
+                            &buf);
+    netdev_close(netdev);
+    return !error;
 }
 
 static uint64_t

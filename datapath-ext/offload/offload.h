@@ -50,9 +50,11 @@ struct offload;
 struct port;
 struct port_table;
 
-/* Offers the megaflows of 'flows' to the netdevs of 'ports'.  Starts no thread
- * before there is something to offer. */
-struct offload *offload_create(struct megaflow_table *flows,
+/* Offers the megaflows of 'flows' to the netdevs of 'ports', which OVS's
+ * netdev_ports_get() knows under 'dpif_type', compared as a pointer.  Starts
+ * no thread before there is something to offer. */
+struct offload *offload_create(const char *dpif_type,
+                               struct megaflow_table *flows,
                                struct port_table *ports);
 
 /* To be called after the table of flows has been destroyed.  Waits for the
@@ -61,7 +63,7 @@ void offload_destroy(struct offload *);
 
 /* Takes all flows out of the device of 'port', which was taken out of the port
  * table a grace period ago, and waits until that is done. */
-void offload_port_withdraw(struct offload *, struct port *);
+void offload_port_withdraw(struct offload *, const struct port *);
 
 /* Offers the megaflows of 'port', which is in the port table, anew. */
 void offload_port_return(struct offload *, const struct port *);

@@ -95,7 +95,7 @@ log_upcall(const struct upcall *u, enum dpif_upcall_type type,
  * compiled drops, and the log says so. */
 static void
 install(struct upcall *u, const ovs_u128 *ufid, struct match *match,
-        const struct ofpbuf *actions)
+        odp_port_t orig_in_port, const struct ofpbuf *actions)
 {
     struct action_program *program;
     const char *why;
@@ -117,8 +117,8 @@ install(struct upcall *u, const ovs_u128 *ufid, struct match *match,
         error = action_program_compile(NULL, 0, &program, &why);
         ovs_assert(!error);
     }
-    error = megaflow_table_put(u->flows, ufid, match, MEGAFLOW_CREATE,
-                               program, NULL, NULL);
+    error = megaflow_table_put(u->flows, ufid, match, orig_in_port,
+                               MEGAFLOW_CREATE, program, NULL, NULL);
     if (error) {
         /* EEXIST: another thread has resolved the same microflow. */
         action_program_free(program);
@@ -143,7 +143,8 @@ ask_ofproto(struct upcall *u, struct dp_packet *packet, struct match *match,
     error = u->cb(packet, &match->flow, &ufid, NON_PMD_CORE_ID, DPIF_UC_MISS,
                   NULL, actions, &match->wc, &put_actions, u->cb_aux);
     if (!error) {
-        install(u, &ufid, match, put_actions.size ? &put_actions : actions);
+        install(u, &ufid, match, packet->md.orig_in_port,
+                put_actions.size ? &put_actions : actions);
     }
     ofpbuf_uninit(&put_actions);
     return !error || error == ENOSPC ? UPCALL_RUN : UPCALL_DROP;
