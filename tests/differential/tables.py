@@ -16,18 +16,23 @@
 
 from differential.frames import IPV4, IPV6, MACS, PORTS, VIDS
 
-N_TABLES = 4
+# Tables with random rules.  Table 0 comes before them.
+FIRST, LAST = 1, 4
 
 # If ofproto handles two tags (other_config:vlan-limit), only what is untagged
-# gets tags, and no rule says NORMAL: what these do then depends on whether
-# there is a second tag, but the megaflow that ofproto makes for a packet
+# gets tags, only these are taken away again, and no rule says NORMAL: what
+# these do then depends on whether there is a second tag, but the megaflow that ofproto makes for a packet
 # without one does not match on its absence.  So two megaflows with different
 # actions match a packet with two tags, and which of them does is chance, with
 # either datapath.
 UNTAGGED = "0x0000/0x1000"
 
-# Above all random rules.
-MARK_PRIORITY = 65000
+# Makes megaflows match on the type and code of ICMPv6.  Without it they may
+# match on neighbor discovery's fields and on some bits of the type.  Where the
+# first packet of such a megaflow is not neighbor discovery, dpif-netdev leaves
+# those fields out, and then applies the megaflow to packets that are.
+READ_TYPE = ("move:OXM_OF_ICMPV6_TYPE[]->NXM_NX_REG7[0..7],"
+             "move:OXM_OF_ICMPV6_CODE[]->NXM_NX_REG7[8..15]")
 
 # Ethertypes by the words that stand for layer 3 in a match.
 L3 = {"ip": 8, "ipv6": 8, "arp": 2, "mpls": 2, "mplsm": 1, "": 6,
@@ -107,7 +112,7 @@ class Rule:
             pool += [self._match_arp] * 3
         if self.l3 in ("mpls", "mplsm"):
             pool += [self._match_mpls] * 3
-        if self.table:
+        if self.table > FIRST:
             pool += [self._match_register]
         fields = {}
         for _ in range(rng.choice([0, 1, 1, 1, 2, 2, 3])):
@@ -238,8 +243,9 @@ class Rule:
                                     % rng.choice(["0x8100", "0x88a8"]))
                 self.tagged = True
         elif kind == 5:
-            self.actions.append("pop_vlan")
-            self.tagged = False
+            if self.n_tags <= 1:
+                self.actions.append("pop_vlan")
+                self.tagged = False
         elif kind == 6:
             self.set("vlan_vid", 0x1000 | rng.choice(VIDS))
         else:
@@ -308,7 +314,7 @@ class Rule:
         if self.one_in(3):
             self.actions.append("move:NXM_OF_ETH_SRC[0..1]->NXM_NX_REG0[0..1]")
         self.actions.append("resubmit(,%d)"
-                            % rng.randrange(self.table + 1, N_TABLES))
+                            % rng.randrange(self.table + 1, LAST + 1))
 
     def make_actions(self, normal):
         rng = self.rng
@@ -326,7 +332,7 @@ class Rule:
         for _ in range(rng.choice([1, 1, 1, 2, 2, 3])):
             for _ in range(rng.choice([0, 0, 1, 1, 2, 4])):
                 self.edit()
-            if self.table < N_TABLES - 1 and rng.random() < 0.35:
+            if self.table < LAST and rng.random() < 0.35:
                 self.go_on()
             else:
                 self.output()
@@ -338,12 +344,13 @@ class Rule:
 def random_table(rng, ports, vlan_limit, mark_mac):
     """Returns rules, as ovs-ofctl takes them, and whether packets may
     recirculate."""
-    lines = ["table=0,priority=%d,dl_src=%s,actions=%s"
-             % (MARK_PRIORITY, mark_mac,
-                ",".join(["output:%s" % port for port in ports]
-                         + ["in_port"]))]
+    lines = ["priority=2,dl_src=%s,actions=%s"
+             % (mark_mac, ",".join(["output:%s" % port for port in ports]
+                                   + ["in_port"])),
+             "priority=1,icmp6,actions=%s,resubmit(,%d)" % (READ_TYPE, FIRST),
+             "priority=0,actions=resubmit(,%d)" % FIRST]
     recirculates = False
-    for table in range(N_TABLES):
+    for table in range(FIRST, LAST + 1):
         n = rng.randrange(4, 30)
         priorities = rng.sample(range(1, 100), n)
         for priority in priorities:
