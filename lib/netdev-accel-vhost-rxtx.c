@@ -75,7 +75,8 @@ packet_from_frame(const struct vhost_frame *frame)
 {
     struct dp_packet *packet;
 
-    packet = dp_packet_new_with_headroom(frame->data_len + frame->tail_len,
+    packet = dp_packet_new_with_headroom(frame->data_len + frame->tail_len
+                                         + VHOST_TAILROOM,
                                          DP_NETDEV_HEADROOM);
     dp_packet_put(packet, frame->data, frame->data_len);
     for (size_t i = 0; i < frame->n_iov; i++) {

@@ -35,6 +35,7 @@
 #include "odp-util.h"
 #include "openvswitch/ofpbuf.h"
 #include "ovstest.h"
+#include "pmd/pmd-private.h"
 #include "random.h"
 #include "random-frame.h"
 #include "util.h"
@@ -476,11 +477,43 @@ test_compare(struct ovs_cmdl_context *ctx)
     ovs_assert(n_fits >= n / 2);
 }
 
+/* odp_execute_actions() writes an ARP header whole, even if the packet ends
+ * within it.  Checks that it then stays within memory of the packet. */
+static void
+test_cut(struct ovs_cmdl_context *ctx OVS_UNUSED)
+{
+    static const char set_arp[] = "set(arp(sip=1.2.3.4,tip=1.2.3.5,op=2,"
+        "sha=02:00:00:00:00:01,tha=02:00:00:00:00:02))";
+    const size_t whole = ETH_HEADER_LEN + ARP_ETH_HEADER_LEN;
+    struct ofpbuf actions;
+
+    odp_execute_init();
+    ofpbuf_init(&actions, 0);
+    ovs_assert(!odp_actions_from_string(set_arp, NULL, &actions));
+    for (size_t len = ETH_HEADER_LEN; len <= whole; len++) {
+        struct vhost_frame frame = { .data_len = len };
+        struct dp_packet_batch batch;
+        struct dp_packet *packet;
+
+        frame.data = frame.room;
+        packet = frame_to_packet(&frame, ODPP_NONE);
+        ovs_assert(len + dp_packet_tailroom(packet) >= whole);
+        dp_packet_set_l3(packet, dp_packet_at_assert(packet, ETH_HEADER_LEN,
+                                                     0));
+        dp_packet_batch_init_packet(&batch, packet);
+        odp_execute_actions(NULL, &batch, true, actions.data, actions.size,
+                            NULL);
+        dp_packet_delete_batch(&batch, true);
+    }
+    ofpbuf_uninit(&actions);
+}
+
 static void
 test_action_main(int argc, char *argv[])
 {
     static const struct ovs_cmdl_command commands[] = {
         {"compare", "[N [SEED]]", 0, 2, test_compare, OVS_RO},
+        {"cut", NULL, 0, 0, test_cut, OVS_RO},
         {NULL, NULL, 0, 0, NULL, OVS_RO},
     };
     struct ovs_cmdl_context ctx = { .argc = argc - 1, .argv = argv + 1 };

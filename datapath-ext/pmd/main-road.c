@@ -39,7 +39,7 @@ struct dp_packet *
 frame_to_packet(const struct vhost_frame *frame, odp_port_t in_port)
 {
     struct dp_packet *packet = dp_packet_new_with_headroom(
-        frame->data_len + frame->tail_len, VHOST_SNAPSHOT);
+        frame->data_len + frame->tail_len + VHOST_TAILROOM, VHOST_SNAPSHOT);
 
     dp_packet_put(packet, frame->data, frame->data_len);
     for (uint32_t i = 0; i < frame->n_iov; i++) {

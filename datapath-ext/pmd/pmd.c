@@ -137,9 +137,10 @@ pmd_execute(struct pmd *pmd, struct dp_packet *packet,
     struct dp_packet *result;
 
     /* The caller may need the packet still, and actions may take it. */
+    result = dp_packet_clone(packet);
+    dp_packet_prealloc_tailroom(result, VHOST_TAILROOM);
     ovs_mutex_lock(&pmd->mutex);
-    result = side_road_execute(pmd, dp_packet_clone(packet), flow, actions,
-                               actions_len);
+    result = side_road_execute(pmd, result, flow, actions, actions_len);
     ovs_mutex_unlock(&pmd->mutex);
     if (result) {
         dp_packet_swap(packet, result);

@@ -54,10 +54,15 @@ static void
 own_batch(struct dp_packet_batch *batch, bool should_steal,
           struct dp_packet_batch *own)
 {
+    struct dp_packet *packet;
+
     if (should_steal) {
         *own = *batch;
     } else {
         dp_packet_batch_clone(own, batch);
+        DP_PACKET_BATCH_FOR_EACH (i, packet, own) {
+            dp_packet_prealloc_tailroom(packet, VHOST_TAILROOM);
+        }
         dp_packet_batch_reset_cutlen(batch);
     }
     dp_packet_batch_apply_cutlen(own);

@@ -63,6 +63,10 @@ struct vhost_ring;
 #define VHOST_BURST 32             /* Frames per vhost_peek(). */
 #define VHOST_SNAPSHOT 128         /* Bytes of each frame that peek copies. */
 #define VHOST_HEADROOM 64          /* Room before them, for pushed headers. */
+#define VHOST_TAILROOM 64          /* Room behind them in a dp_packet, because
+                                    * odp-execute.c writes an ARP, MPLS or
+                                    * ICMP header whole, and frames are cut
+                                    * anywhere. */
 #define VHOST_BURST_IOV 1024       /* Payload pieces in a burst, and the
                                     * longest chain that is accepted. */
 
