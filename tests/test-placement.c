@@ -88,7 +88,7 @@ add_loads(struct port *port)
 {
     for (unsigned int qid = 0; qid < port->n_rxq; qid++) {
         for (unsigned int n = random_range(20); n > 0; n--) {
-            port_load_record(&port->loads[qid].history, random_range(4));
+            port_load_record(&port->loads[qid].history, random_range(4), 1);
         }
     }
 }
@@ -372,7 +372,7 @@ check_example(enum placement_algo algo, const unsigned int loads[5],
     } while (port->n_rxq != MAX_RXQS
              && (remove_port(&table, port), true));
     for (unsigned int i = 0; i < MAX_RXQS; i++) {
-        port_load_record(&port->loads[i].history, loads[i]);
+        port_load_record(&port->loads[i].history, loads[i], 1);
     }
     placement_make(&p, &table, cores, N_CORES, &rules, VLL_INFO);
     for (unsigned int i = 0; i < MAX_RXQS; i++) {
@@ -405,9 +405,14 @@ test_history(void)
 {
     struct port_load_history history;
     uint64_t values[100];
+    unsigned int i = 0;
 
     memset(&history, 0, sizeof history);
-    for (unsigned int i = 0; i < ARRAY_SIZE(values); i++) {
+    while (i < ARRAY_SIZE(values)) {
+        unsigned int n_new = MIN(1 + random_range(20),
+                                 ARRAY_SIZE(values) - i);
+        uint64_t value = random_uint32();
+
         for (unsigned int n = 1; n <= PORT_LOAD_INTERVALS; n++) {
             uint64_t sum = 0;
 
@@ -416,8 +421,10 @@ test_history(void)
             }
             ovs_assert(port_load_sum(&history, n) == sum);
         }
-        values[i] = random_uint32();
-        port_load_record(&history, values[i]);
+        port_load_record(&history, value, n_new);
+        for (unsigned int j = 0; j < n_new; j++) {
+            values[i++] = value / n_new;
+        }
     }
 }
 

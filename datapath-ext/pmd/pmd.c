@@ -208,8 +208,9 @@ begin_interval(struct pmd *pmd, long long int now)
                     + read_counter(pmd, PMD_SLEEP_CYCLES));
 }
 
-/* Records what the interval has cost when it is over.  A new list begins a new
- * history of the thread, but not of the queues. */
+/* Records what the interval has cost when it is over.  If the thread comes
+ * late, because it had no CPU, several intervals are over.  A new list begins
+ * a new history of the thread, but not of the queues. */
 static void
 measure_load(struct pmd *pmd)
 {
@@ -218,16 +219,19 @@ measure_load(struct pmd *pmd)
     bool renew = pmd->clock.serial != list->serial;
     struct pmd_clock before = pmd->clock;
     long long int now = time_msec();
+    unsigned int n;
 
     if (!renew && now < before.end) {
         return;
     }
+    n = MIN(1 + (now - before.end) / PORT_LOAD_INTERVAL_MS,
+            PORT_LOAD_INTERVALS);
     begin_interval(pmd, now);
     for (size_t i = 0; i < list->n; i++) {
         struct port_load *load = list->polled[i].load;
 
         if (!renew) {
-            port_load_record(&load->history, load->cycles);
+            port_load_record(&load->history, load->cycles, n);
         }
         load->cycles = 0;
     }
@@ -236,8 +240,8 @@ measure_load(struct pmd *pmd)
         atomic_store_relaxed(&pmd->busy.n, 0);
         atomic_store_relaxed(&pmd->total.n, 0);
     } else {
-        port_load_record(&pmd->busy, pmd->clock.busy - before.busy);
-        port_load_record(&pmd->total, pmd->clock.total - before.total);
+        port_load_record(&pmd->busy, pmd->clock.busy - before.busy, n);
+        port_load_record(&pmd->total, pmd->clock.total - before.total, n);
     }
 }
 

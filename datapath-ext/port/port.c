@@ -39,13 +39,17 @@ port_drop_name(enum port_drop reason)
 }
 
 void
-port_load_record(struct port_load_history *history, uint64_t cycles)
+port_load_record(struct port_load_history *history, uint64_t cycles,
+                 unsigned int n)
 {
-    uint64_t n;
+    uint64_t last;
 
-    atomic_read_relaxed(&history->n, &n);
-    atomic_store_relaxed(&history->cycles[n % PORT_LOAD_INTERVALS], cycles);
-    atomic_store_relaxed(&history->n, n + 1);
+    atomic_read_relaxed(&history->n, &last);
+    for (unsigned int i = 0; i < n; i++) {
+        atomic_store_relaxed(
+            &history->cycles[(last + i) % PORT_LOAD_INTERVALS], cycles / n);
+    }
+    atomic_store_relaxed(&history->n, last + n);
 }
 
 static uint64_t

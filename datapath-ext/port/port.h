@@ -131,7 +131,10 @@ struct port_load_history {
     atomic_uint64_t n;          /* Intervals recorded, ever. */
     atomic_uint64_t cycles[PORT_LOAD_INTERVALS];
 };
-void port_load_record(struct port_load_history *, uint64_t cycles);
+
+/* Records 'cycles' as the load of 'n' equal intervals, 1 or more. */
+void port_load_record(struct port_load_history *, uint64_t cycles,
+                      unsigned int n);
 
 /* Returns the sum of the newest 'n' intervals, 1...PORT_LOAD_INTERVALS. */
 uint64_t port_load_sum(const struct port_load_history *, unsigned int n);
