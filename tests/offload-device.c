@@ -49,6 +49,7 @@ static struct device {
     struct hmap flows OVS_GUARDED;
     unsigned int n_puts OVS_GUARDED;
     bool refuses OVS_GUARDED;
+    bool busy OVS_GUARDED;
     bool forgets OVS_GUARDED;   /* A refused flow's earlier actions. */
 } device = {
     .mutex = OVS_MUTEX_INITIALIZER,
@@ -162,7 +163,7 @@ device_get(struct netdev *netdev OVS_UNUSED, struct match *match OVS_UNUSED,
     const struct device_flow *flow;
 
     ovs_mutex_lock(&device.mutex);
-    flow = device_find(ufid);
+    flow = device.busy ? NULL : device_find(ufid);
     if (flow) {
         stats->n_packets = flow->output;
         attrs->offloaded = true;
@@ -220,6 +221,14 @@ offload_device_n_puts(void)
     n = device.n_puts;
     ovs_mutex_unlock(&device.mutex);
     return n;
+}
+
+void
+offload_device_busy(bool busy)
+{
+    ovs_mutex_lock(&device.mutex);
+    device.busy = busy;
+    ovs_mutex_unlock(&device.mutex);
 }
 
 void

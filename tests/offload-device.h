@@ -42,6 +42,9 @@ void offload_device_destroy(void);
 size_t offload_device_n_flows(void);
 unsigned int offload_device_n_puts(void);       /* Taken or refused. */
 
+/* A busy device does not tell what it has counted. */
+void offload_device_busy(bool);
+
 /* 'forgets' tells whether it loses a flow of which it refuses new actions. */
 void offload_device_refuse(bool refuses, bool forgets);
 

@@ -239,6 +239,9 @@ test_life(struct fixture *f)
     put_flow(f, 0, 10);
     await_threads();
     mark = check_offloaded(f, 0, 10);
+    offload_device_busy(true);
+    check_offloaded(f, 0, 10);
+    offload_device_busy(false);
     put_flow(f, 0, 11);
     await_threads();
     ovs_assert(check_offloaded(f, 0, 11) == mark);

@@ -78,6 +78,12 @@ struct offload_flow {
     OVSRCU_TYPE(struct megaflow *) megaflow;    /* NULL: deleted. */
     atomic_bool in_device;      /* Whether 'netdev' is nonnull, for others. */
 
+    /* What the device told last. */
+    struct ovs_mutex status_mutex;
+    bool status_known OVS_GUARDED_BY(status_mutex);
+    struct dpif_flow_stats stats OVS_GUARDED_BY(status_mutex);
+    struct dpif_flow_attrs attrs OVS_GUARDED_BY(status_mutex);
+
     /* For the offload thread alone. */
     struct netdev *netdev;      /* A reference, if a device has it: whose. */
     struct ovs_list flows_node; /* In struct offload_thread's 'flows'. */
@@ -133,6 +139,9 @@ take_out(struct offload_flow *of)
         netdev_close(of->netdev);
         of->netdev = NULL;
         atomic_store_relaxed(&of->in_device, false);
+        ovs_mutex_lock(&of->status_mutex);
+        of->status_known = false;
+        ovs_mutex_unlock(&of->status_mutex);
         ovs_list_remove(&of->flows_node);
         atomic_count_inc64(&of->offload->counters.deleted);
     }
@@ -195,6 +204,7 @@ free_flow(struct offload_flow *of)
     ovs_mutex_lock(&o->mutex);
     id_pool_free_id(o->free_marks, of->mark);
     ovs_mutex_unlock(&o->mutex);
+    ovs_mutex_destroy(&of->status_mutex);
     free(of);
 }
 
@@ -295,6 +305,7 @@ add_flow(struct offload *o, struct megaflow *mf)
     of->mark = mark;
     ovsrcu_init(&of->megaflow, mf);
     atomic_init(&of->in_device, false);
+    ovs_mutex_init(&of->status_mutex);
     cmap_insert(&o->flows, &of->ufid_node, of->ufid.u32[0]);
     cmap_insert(&o->marks, &of->mark_node, hash_int(mark, 0));
     return of;
@@ -407,19 +418,38 @@ offload_port_return(struct offload *o, const struct port *port)
 
 /* Statistics */
 
+/* Asks 'netdev' for the state of its flow.  A device that is busy with the
+ * flow does not answer; then it is as it was last: counters must not go back.
+ * Returns false if it never answered. */
+static bool
+update_status(struct offload_flow *of, struct netdev *netdev)
+    OVS_REQUIRES(of->status_mutex)
+{
+    struct dpif_flow_stats stats = { .n_packets = 0 };
+    struct dpif_flow_attrs attrs = { .offloaded = false };
+    uint64_t buffer[1024 / 8];
+    struct nlattr *actions;
+    struct match match;
+    struct ofpbuf buf;
+
+    ofpbuf_use_stack(&buf, buffer, sizeof buffer);
+    if (!netdev_flow_get(netdev, &match, &actions, &of->ufid, &stats, &attrs,
+                         &buf)) {
+        of->status_known = true;
+        of->stats = stats;
+        of->attrs = attrs;
+    }
+    return of->status_known;
+}
+
 bool
 offload_get_status(const struct offload *o, const struct megaflow *mf,
                    struct dpif_flow_stats *stats,
                    struct dpif_flow_attrs *attrs)
 {
     struct offload_flow *of;
-    uint64_t buffer[1024 / 8];
-    struct nlattr *actions;
     struct netdev *netdev;
-    struct match match;
-    struct ofpbuf buf;
-    bool in_device;
-    int error;
+    bool in_device, known;
 
     if (!netdev_is_flow_api_enabled()) {
         return false;
@@ -433,13 +463,13 @@ offload_get_status(const struct offload *o, const struct megaflow *mf,
     if (!netdev) {
         return false;
     }
-    memset(stats, 0, sizeof *stats);
-    memset(attrs, 0, sizeof *attrs);
-    ofpbuf_use_stack(&buf, buffer, sizeof buffer);
-    error = netdev_flow_get(netdev, &match, &actions, &mf->ufid, stats, attrs,
-                            &buf);
+    ovs_mutex_lock(&of->status_mutex);
+    known = update_status(of, netdev);
+    *stats = of->stats;
+    *attrs = of->attrs;
+    ovs_mutex_unlock(&of->status_mutex);
     netdev_close(netdev);
-    return !error;
+    return known;
 }
 
 static uint64_t
