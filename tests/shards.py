@@ -130,8 +130,11 @@ class Suite:
         logs = os.path.join(self.directory, "run-%d" % self.runs)
         groups = list(groups)
         todo = queue.Queue()
-        for i in range(0, len(groups), self.batch):
-            todo.put(groups[i:i + self.batch])
+        # Groups that are neighbours are often slow together: to different
+        # batches with them.
+        n = -(-len(groups) // self.batch)
+        for i in range(n):
+            todo.put(groups[i::n])
         threads = [Shard(self, os.path.join(logs, "shard-%d" % i), todo)
                    for i in range(1, min(shards, todo.qsize()) + 1)]
         try:
