@@ -80,9 +80,9 @@ struct offload_flow {
 
     /* What the device told last. */
     struct ovs_mutex status_mutex;
-    bool status_known OVS_GUARDED_BY(status_mutex);
-    struct dpif_flow_stats stats OVS_GUARDED_BY(status_mutex);
-    struct dpif_flow_attrs attrs OVS_GUARDED_BY(status_mutex);
+    bool status_known OVS_GUARDED;
+    struct dpif_flow_stats stats OVS_GUARDED;
+    struct dpif_flow_attrs attrs OVS_GUARDED;
 
     /* For the offload thread alone. */
     struct netdev *netdev;      /* A reference, if a device has it: whose. */
