@@ -177,8 +177,9 @@ class Bed:
         else:
             for frame in usable:
                 self._send(in_port, [frame])
-                if in_port == "3":
-                    self._flush(in_port)
+                # ovs-vswitchd's main thread, which answers here, polls taps
+                # between two answers.
+                self._await_quiet()
                 self._await_quiet()
         self._flush(in_port)
         return [{number: [frame for frame in port.take()
