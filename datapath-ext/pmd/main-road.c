@@ -293,6 +293,14 @@ run_program(struct pmd *pmd, const struct action_program *program,
     return fate;
 }
 
+/* Returns true if the checksum that 'frame' asks for lies where flows may
+ * match on the frame.  The side road fills it in before it looks. */
+static inline bool
+has_odd_csum(const struct vhost_frame *frame)
+{
+    return OVS_UNLIKELY(frame->offload.csum) && !frame->offload.csum_l4;
+}
+
 /* Returns true if an earlier frame of the same microflow is at the upcall
  * threads, so that 'frame' has to wait; then it has been queued. */
 static bool
@@ -301,7 +309,8 @@ wait_for_earlier(struct pmd *pmd, const struct vhost_frame *frame,
 {
     struct flow_key key;
 
-    if (OVS_LIKELY(!upcall_client_has_pending(pmd->client, in->port_no))) {
+    if (OVS_LIKELY(!upcall_client_has_pending(pmd->client, in->port_no))
+        || has_odd_csum(frame)) {
         return false;
     }
     frame_key(pmd, frame, in, &key);
@@ -324,6 +333,7 @@ execute_frame(struct pmd *pmd, struct port *in, struct vhost_frame *frame,
     int fate;
 
     if (!program->direct
+        || has_odd_csum(frame)
         || (program->edits
             && (frame->offload.csum
                 || !action_program_fits(program, frame)))) {

@@ -134,6 +134,21 @@ check_segmentation(uint8_t gso_type, const uint8_t *data, uint32_t data_len,
     return payload && DIV_ROUND_UP(payload, o->gso_size) <= VHOST_MAX_SEGMENTS;
 }
 
+/* Returns true if 'o' asks for the checksum of TCP or UDP where this is.  It
+ * may lie anywhere else, as in what a tunnel of the guest carries. */
+static bool
+is_l4_csum(const struct vhost_offload *o, const uint8_t *data,
+           uint32_t data_len)
+{
+    struct layers l;
+
+    return (find_layers(data, data_len, &l)
+            && o->csum_start == l.l4
+            && ((l.proto == IPPROTO_TCP && o->csum_offset == TCP_CSUM_OFS)
+                || (l.proto == IPPROTO_UDP
+                    && o->csum_offset == UDP_CSUM_OFS)));
+}
+
 /* Takes what header 'hdr' asks for a frame of 'len' bytes, the first
  * 'data_len' of them at 'data', with 'features' negotiated.  Returns false if
  * it was not negotiated or does not fit the frame. */
@@ -148,6 +163,7 @@ vhost_offload_from_hdr(const struct virtio_net_hdr_v1 *hdr, uint32_t features,
     o->csum = true;
     o->csum_start = hdr->csum_start;
     o->csum_offset = hdr->csum_offset;
+    o->csum_l4 = is_l4_csum(o, data, data_len);
     o->gso_size = hdr->gso_size;
     switch (hdr->gso_type) {
     case VIRTIO_NET_HDR_GSO_NONE:
@@ -300,10 +316,7 @@ vhost_offload_to_packet(const struct vhost_offload *o,
     if (!o->csum) {
         return;
     }
-    if (!find_layers(data, dp_packet_size(packet), &l)
-        || o->csum_start != l.l4
-        || !((l.proto == IPPROTO_TCP && o->csum_offset == TCP_CSUM_OFS)
-             || (l.proto == IPPROTO_UDP && o->csum_offset == UDP_CSUM_OFS))) {
+    if (!o->csum_l4 || !find_layers(data, dp_packet_size(packet), &l)) {
         /* OVS has no flag for it. */
         vhost_offload_checksum(o, data, dp_packet_size(packet));
         return;

@@ -256,6 +256,10 @@ vhost_tx_finish(struct vhost_tx *tx, const struct vhost_frame *frame)
     struct iov_writer w = { .p = finished.data, .left = VHOST_MAX_FRAME };
     const struct iovec *tail = frame->iov;
 
+    /* A VLAN tag, say, was pushed onto a frame of the greatest length. */
+    if (finished.data_len > VHOST_MAX_FRAME) {
+        return VHOST_TX_TOO_LONG;
+    }
     iov_writer_put(&w, frame->data, frame->data_len);
     for (uint32_t left = frame->tail_len; left; tail++) {
         uint32_t n = MIN(left, tail->iov_len);

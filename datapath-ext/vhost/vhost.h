@@ -212,6 +212,9 @@ void vhost_exit(void);
 enum vhost_gso { VHOST_GSO_NONE, VHOST_GSO_TCP4, VHOST_GSO_TCP6 };
 struct vhost_offload {
     bool csum;                  /* Sum up all from 'csum_start' on, and... */
+    bool csum_l4;               /* The sum is that of TCP or UDP, at the place
+                                 * where OVS sees these: no flow matches on
+                                 * it. */
     uint8_t gso;                /* ...before, cut it up: 'enum vhost_gso'. */
     uint16_t csum_start;
     uint16_t csum_offset;       /* Place of the sum, from 'csum_start'. */
