@@ -133,6 +133,8 @@ send_packet(struct gate_test *t, unsigned int in_port, uint16_t flow,
     bool queued, holds;
 
     flow_key_extract(packet, &key);
+    /* What the connection tracker remembers may be freed meanwhile. */
+    packet->md.conn = (struct conn *) packet;
     holds = upcall_client_holds(t->client, &key);
     ovs_assert(!holds || upcall_client_has_pending(t->client,
                                                    u32_to_odp(in_port)));
@@ -163,6 +165,7 @@ next_answer(struct gate_test *t, enum upcall_verdict verdict,
     ovs_assert(a.verdict == verdict);
     ovs_assert(verdict != UPCALL_DROP || a.reason == reason);
     ovs_assert(verdict != UPCALL_RUN || a.actions->size);
+    ovs_assert(!a.packet->md.conn);
     id = upcall_fixture_packet_id(a.packet);
     dp_packet_delete(a.packet);
     port_unref(a.origin.port);

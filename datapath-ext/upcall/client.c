@@ -190,6 +190,15 @@ land(const struct upcall_origin *origin)
     return *origin;
 }
 
+/* Prepares 'packet' for a stay that grace periods end in. */
+static void
+forget_conn(struct dp_packet *packet)
+{
+    /* OVS's lib/conntrack.c keeps it for the next ct(), which finds it anew
+     * then; it may be freed meanwhile. */
+    packet->md.conn = NULL;
+}
+
 static struct upcall_item *
 create_item(struct upcall_client *client, struct dp_packet *packet,
             const struct upcall_origin *origin)
@@ -197,6 +206,7 @@ create_item(struct upcall_client *client, struct dp_packet *packet,
     struct upcall_item *item = xzalloc(sizeof *item);
 
     item->client = client;
+    forget_conn(packet);
     item->packet = packet;
     item->origin = take_off(origin);
     ofpbuf_init(&item->actions, 0);
@@ -231,6 +241,7 @@ wait_behind(struct upcall_client *client, struct upcall_pending *pending,
         return false;
     }
     wp = xmalloc(sizeof *wp);
+    forget_conn(packet);
     wp->packet = packet;
     wp->origin = take_off(origin);
     ovs_list_push_back(&pending->waiting, &wp->node);
