@@ -199,6 +199,9 @@ test_errors(struct meter_table *table)
     ovs_assert(run(table, 1, 31, NULL, at_ms(0)) == 0x7fffffff);
 }
 
+/* Meters that each of two threads adds and deletes over and over. */
+#define N_REPLACED 20
+
 static void *
 run_batches(void *table)
 {
@@ -227,6 +230,41 @@ test_threads(struct meter_table *table)
 }
 
 static void
+replace_meters(struct meter_table *table, uint32_t first)
+{
+    const uint32_t bands[][2] = { { 1, 1 } };
+
+    for (int i = 0; i < N_BATCHES; i++) {
+        for (uint32_t id = first; id < first + 2 * N_REPLACED; id += 2) {
+            ovs_assert(!set_meter(table, id, 0, 1, bands));
+        }
+        for (uint32_t id = first; id < first + 2 * N_REPLACED; id += 2) {
+            ovs_assert(!meter_del(table, id, NULL, 0));
+        }
+    }
+}
+
+static void *
+replace_odd_meters(void *table)
+{
+    replace_meters(table, 1001);
+    return NULL;
+}
+
+/* ofproto adds meters on one thread and deletes others on another. */
+static void
+test_replacing(struct meter_table *table)
+{
+    pthread_t thread = ovs_thread_create("meter", replace_odd_meters, table);
+
+    replace_meters(table, 1000);
+    xpthread_join(thread, NULL);
+    for (uint32_t id = 1000; id < 1002 + 2 * N_REPLACED; id++) {
+        ovs_assert(meter_get(table, id, NULL, 0) == ENOENT);
+    }
+}
+
+static void
 test_meter_main(int argc OVS_UNUSED, char *argv[])
 {
     struct meter_table *table;
@@ -240,6 +278,7 @@ test_meter_main(int argc OVS_UNUSED, char *argv[])
     test_bands(table);
     test_errors(table);
     test_threads(table);
+    test_replacing(table);
     meter_table_destroy(table);
 
     /* So that a memory checker sees what is left. */

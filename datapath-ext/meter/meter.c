@@ -59,6 +59,7 @@ struct meter {
 
 struct meter_table {
     struct cmap meters;         /* Of 'struct meter's, by id. */
+    struct ovs_mutex mutex;     /* Held to change 'meters'. */
 };
 
 struct meter_table *
@@ -67,6 +68,7 @@ meter_table_create(void)
     struct meter_table *table = xmalloc(sizeof *table);
 
     cmap_init(&table->meters);
+    ovs_mutex_init(&table->mutex);
     return table;
 }
 
@@ -86,6 +88,7 @@ meter_table_destroy(struct meter_table *table)
         ovsrcu_postpone(meter_free, meter);
     }
     cmap_destroy(&table->meters);
+    ovs_mutex_destroy(&table->mutex);
     free(table);
 }
 
@@ -180,6 +183,7 @@ meter_set(struct meter_table *table, uint32_t id,
     }
 
     meter = meter_create(id, config);
+    ovs_mutex_lock(&table->mutex);
     old = meter_find(table, id);
     if (old) {
         cmap_replace(&table->meters, &old->node, &meter->node,
@@ -188,6 +192,7 @@ meter_set(struct meter_table *table, uint32_t id,
     } else {
         cmap_insert(&table->meters, &meter->node, meter_hash(id));
     }
+    ovs_mutex_unlock(&table->mutex);
     return 0;
 }
 
@@ -225,14 +230,17 @@ int
 meter_del(struct meter_table *table, uint32_t id,
           struct ofputil_meter_stats *stats, uint16_t n_bands)
 {
-    int error = meter_get(table, id, stats, n_bands);
+    int error;
 
+    ovs_mutex_lock(&table->mutex);
+    error = meter_get(table, id, stats, n_bands);
     if (!error) {
         struct meter *meter = meter_find(table, id);
 
         cmap_remove(&table->meters, &meter->node, meter_hash(id));
         ovsrcu_postpone(meter_free, meter);
     }
+    ovs_mutex_unlock(&table->mutex);
     return error;
 }
 

@@ -26,9 +26,9 @@
  * The features, the errors and the arithmetic are those of datapath type
  * "netdev" (lib/dpif-netdev.c), so that a controller sees the same meters.
  *
- * meter_run() may be called by any thread; threads that share a meter take its
- * lock in turn, once per batch.  All other functions belong to one thread at
- * a time (ofproto's main thread), and may run beside meter_run(). */
+ * Any thread may call meter_run(), _set(), _get() and _del(): ofproto deletes
+ * meters on the RCU thread.  Threads that share a meter take its lock in turn,
+ * once per batch. */
 
 #include <stdint.h>
 
