@@ -297,7 +297,7 @@ dp_port_set_steering(struct dp *dp, odp_port_t port_no, bool by_hash)
         withdraw_port(dp, port);
         dp_await_answers(port);
         port->hashes_txqs = by_hash;
-        port_table_insert(&dp->ports, port);
+        return_port(dp, port);
         dp_place_queues(dp);
         VLOG_INFO("%s: Tx packet steering mode has been set to '%s'.",
                   netdev_get_name(port->netdev), by_hash ? "hash" : "thread");

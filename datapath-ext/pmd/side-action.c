@@ -14,7 +14,6 @@
  */
 
 #include <config.h>
-#include <config.h>
 
 /* What odp_execute_actions() leaves to the datapath
  * ==================================================

@@ -14,7 +14,6 @@
  */
 
 #include <config.h>
-#include <config.h>
 
 /* Drops in dpif-netdev's coverage counters
  * ========================================
