@@ -18,7 +18,7 @@ import contextlib
 import os
 import re
 
-from differential import flows
+from differential import flows, tables
 from differential.ports import TapPort, VhostPort
 from differential.unixctl import Unixctl
 from ovs_accel.proc import Failure, wait_until
@@ -28,6 +28,11 @@ MARK_MAC = "06:00:00:00:00:01"
 MARK_ID = 9
 
 BUSY = re.compile(r"in flight: [1-9]|queued: [1-9]")
+
+CT_TIMEOUTS = ["%s=86400" % state for state in (
+    "tcp_syn_sent", "tcp_syn_recv", "tcp_established", "tcp_fin_wait",
+    "tcp_time_wait", "tcp_close", "udp_first", "udp_single", "udp_multiple",
+    "icmp_first", "icmp_reply")]
 
 SETTINGS = {"pmd_maxsleep": "100", "flow_limit": "200000"}
 
@@ -43,6 +48,8 @@ class Side:
                      self.bridge, "datapath_type=" + datapath,
                      "fail-mode=secure",
                      "other-config:hwaddr=aa:55:aa:55:00:00")
+        for meter in tables.METERS:
+            self.ofctl("add-meter", self.bridge, meter)
         self.ports = {
             "1": self._vhost(prefix + "-p1", vhost_type, []),
             "2": self._vhost(prefix + "-p2", vhost_type, ["--packed"]),
@@ -55,6 +62,15 @@ class Side:
     def _vhost(self, name, vhost_type, guest_args):
         return VhostPort(self._switch, self.bridge, name, vhost_type, MARK_ID,
                          guest_args)
+
+    def patient_tracker(self):
+        """Has connections last as long as a table is tested."""
+        self._switch.vsctl("--", "--id=@dp", "create", "Datapath",
+                           "datapath_version=0", "--", "set", "Open_vSwitch",
+                           ".", "datapaths:%s=@dp" % self.datapath)
+        for zone in tables.ZONES:
+            self._switch.vsctl("add-zone-tp", self.datapath,
+                               "zone=%d" % zone, *CT_TIMEOUTS)
 
     def ofctl(self, *args):
         return self._switch.ofctl("-O", "OpenFlow15", *args)
@@ -76,6 +92,8 @@ class Bed:
                            "dpdkvhostuserclient"),
                       Side(self._switch, "a", "accel", "accelvhost")]
         self.ports = list(self.sides[0].ports)
+        for side in self.sides:
+            side.patient_tracker()
         self._make_mark()
 
     def _make_mark(self):
@@ -101,13 +119,15 @@ class Bed:
     @contextlib.contextmanager
     def loaded(self, case):
         """Both bridges have the flow tables of 'case', and start without
-        megaflows.  Nothing revalidates those meanwhile, for that could delete
-        one on one side before it does on the other."""
+        megaflows and connections.  Nothing revalidates flows meanwhile, for
+        that could delete one on one side before it does on the other."""
         self._load(case)
         self._appctl.call("revalidator/pause")
         try:
             wait_until("no megaflow to be there", self._purge, 60,
                        interval=0.01, alive=[self._switch.vswitchd])
+            for side in self.sides:
+                side.ofctl("ct-flush", side.bridge)
             yield
         finally:
             if self._switch.vswitchd.alive():
