@@ -19,13 +19,16 @@ import os
 import re
 
 from differential import flows, tables
-from differential.ports import TapPort, VhostPort
+from differential.ports import (LOCAL_MAC, REMOTE_MAC, TapPort, VhostPort,
+                                VxlanPort)
 from differential.unixctl import Unixctl
-from ovs_accel.proc import Failure, wait_until
+from ovs_accel.proc import Failure, run, wait_until
 from ovs_accel.switch import Switch, problems
 
 MARK_MAC = "06:00:00:00:00:01"
 MARK_ID = 9
+MARK_RULE = "dl_src=%s,actions=output:1,output:2,output:3,output:9,in_port" \
+    % MARK_MAC
 
 BUSY = re.compile(r"in flight: [1-9]|queued: [1-9]")
 
@@ -40,20 +43,18 @@ SETTINGS = {"pmd_maxsleep": "100", "flow_limit": "200000"}
 class Side:
     """One bridge.  Port N of it is called PREFIX-pN."""
 
-    def __init__(self, switch, prefix, datapath, vhost_type):
+    def __init__(self, switch, prefix, datapath, vhost_type, net):
         self.datapath = datapath
         self.bridge = prefix + "-br"
         self._switch = switch
-        switch.vsctl("add-br", self.bridge, "--", "set", "bridge",
-                     self.bridge, "datapath_type=" + datapath,
-                     "fail-mode=secure",
-                     "other-config:hwaddr=aa:55:aa:55:00:00")
+        self._add_bridge(self.bridge, "aa:55:aa:55:00:00")
         for meter in tables.METERS:
             self.ofctl("add-meter", self.bridge, meter)
         self.ports = {
             "1": self._vhost(prefix + "-p1", vhost_type, []),
             "2": self._vhost(prefix + "-p2", vhost_type, ["--packed"]),
             "3": TapPort(switch, self.bridge, prefix + "-p3"),
+            "4": self._tunnel(prefix, vhost_type, net),
         }
         for number, port in self.ports.items():
             switch.vsctl("set", "interface", port.name,
@@ -62,6 +63,43 @@ class Side:
     def _vhost(self, name, vhost_type, guest_args):
         return VhostPort(self._switch, self.bridge, name, vhost_type, MARK_ID,
                          guest_args)
+
+    def _add_bridge(self, name, mac):
+        self._switch.vsctl("add-br", name, "--", "set", "bridge", name,
+                           "datapath_type=" + self.datapath,
+                           "fail-mode=secure", "other-config:hwaddr=" + mac)
+
+    def _tunnel(self, prefix, vhost_type, net):
+        """Returns a tunnel whose packets, and no others, go through an
+        underlay bridge of its own, as do marks, by a pair of patch ports."""
+        name, under = prefix + "-p4", prefix + "-under"
+        local, remote = net + ".1", net + ".2"
+        self._add_bridge(under, LOCAL_MAC)
+        with open("/proc/sys/net/ipv6/conf/%s/disable_ipv6" % under,
+                  "w") as f:
+            f.write("1")
+        run(["ip", "addr", "add", local + "/24", "dev", under])
+        run(["ip", "link", "set", under, "up"])
+        wire = VhostPort(self._switch, under, prefix + "-p5", vhost_type,
+                         MARK_ID, [])
+        ends = [prefix + "-p9", prefix + "-under-p9"]
+        for bridge, end, peer in ((self.bridge, ends[0], ends[1]),
+                                  (under, ends[1], ends[0])):
+            self._switch.vsctl("add-port", bridge, end, "--", "set",
+                               "interface", end, "type=patch",
+                               "options:peer=" + peer, "ofport_request=9")
+        self._switch.vsctl("set", "interface", wire.name, "ofport_request=1")
+        self._switch.vsctl("add-port", self.bridge, name, "--", "set",
+                           "interface", name, "type=vxlan",
+                           "options:remote_ip=" + remote, "options:key=flow")
+        self._switch.appctl("tnl/neigh/set", under, remote, REMOTE_MAC)
+        tunnel = "udp,ip_frag=no,tp_dst=4789,actions="
+        for rule in ("in_port=1,nw_dst=%s,%sLOCAL" % (local, tunnel),
+                     "in_port=LOCAL,%soutput:1" % tunnel,
+                     "in_port=1,dl_src=%s,actions=output:9" % MARK_MAC,
+                     "in_port=9,dl_src=%s,actions=output:1" % MARK_MAC):
+            self.ofctl("add-flow", under, rule)
+        return VxlanPort(name, wire, local, remote)
 
     def patient_tracker(self):
         """Has connections last as long as a table is tested."""
@@ -89,8 +127,9 @@ class Bed:
         self._appctl = Unixctl(os.path.join(directory,
                                             "ovs-vswitchd.%d.ctl" % pid))
         self.sides = [Side(self._switch, "n", "netdev",
-                           "dpdkvhostuserclient"),
-                      Side(self._switch, "a", "accel", "accelvhost")]
+                           "dpdkvhostuserclient", "172.31.1"),
+                      Side(self._switch, "a", "accel", "accelvhost",
+                           "172.31.2")]
         self.ports = list(self.sides[0].ports)
         for side in self.sides:
             side.patient_tracker()
@@ -101,10 +140,7 @@ class Bed:
         this frame is the mark: one that comes out of all ports after what
         went in before it."""
         for side in self.sides:
-            side.ofctl("add-flow", side.bridge, "dl_src=%s,actions=%s"
-                       % (MARK_MAC, ",".join("output:" + number
-                                             for number in self.ports)
-                          + ",in_port"))
+            side.ofctl("add-flow", side.bridge, MARK_RULE)
             side.ports["1"].make_mark(MARK_MAC)
             side.ports["2"].await_mark()
             self.mark = side.ports["2"].take()[0]

@@ -21,11 +21,13 @@ from differential import frames, tables
 
 CHUNK = 250                     # Frames of a step; queues hold more.
 
+TUNNEL = "4"                    # Its packets are looked up again, too.
+
 # How often a base frame or a near miss is sent, in the end.
 BASES, MISSES = 0.1, 0.3
 
 
-def make_case(seed, n_frames, ports, mark_mac, directory):
+def make_case(seed, n_frames, ports, mark_rule, directory):
     """Returns a case of about 'n_frames' frames: its rules, the MAC addresses
     that the bridges know, and its steps, each an in_port, whether frames go
     one by one, and frames."""
@@ -33,16 +35,18 @@ def make_case(seed, n_frames, ports, mark_mac, directory):
     vlan_limit = rng.choice([1, 2])
     features = tables.random_features(rng)
     rules, recirculates = tables.random_table(rng, ports, vlan_limit,
-                                              features, mark_mac)
+                                              features, mark_rule)
     case = {"seed": seed, "vlan_limit": vlan_limit, "rules": rules,
             "macs": tables.static_macs(rng, ports), "steps": []}
     steps = case["steps"]
 
-    def add(batch, one_by_one=False):
-        """Adds steps that send pairs of port and frame."""
+    def add(batch, one_by_one=False, first=False):
+        """Adds steps that send pairs of port and frame, maybe for the first
+        time."""
         for port in ports:
             own = [frame for number, frame in batch if number == port]
-            steps.extend((port, one_by_one or features.tracks,
+            steps.extend((port, one_by_one or features.tracks
+                          or first and port == TUNNEL,
                           own[i:i + CHUNK])
                          for i in range(0, len(own), CHUNK))
 
@@ -70,9 +74,9 @@ def make_case(seed, n_frames, ports, mark_mac, directory):
             frame = fit(frames.near_miss(rng, frame))
         misses.append((port, frame))
 
-    add(bases, recirculates)
+    add(bases, recirculates, True)
     add(rng.choices(bases, k=3 * n_bases))
-    add(misses, recirculates)
+    add(misses, recirculates, True)
     left = n_frames - 4 * n_bases - n_misses
     add(rng.choices(bases + misses, k=max(left, 0)))
     return case

@@ -22,7 +22,8 @@ FLOW = re.compile(r"(?:ufid:[-0-9a-f]+, )?(.*), packets:(\d+), bytes:(\d+), "
                   r"used:(?:never|[\d.]+s)(?:, flags:([^,]*))?, "
                   r"(?:offloaded:\w+, )?dp:\w+, actions:(.*?)"
                   r"(?:, dp-extra-info:.*)?$")
-NAMES = re.compile(r"\b[na]-(?=p\d|br\b)")
+NAMES = re.compile(r"\b[na]-(?=p\d|br\b|under\b)|"
+                   r"(?<=172\.31\.)[12](?=\.)")     # A side's underlay.
 MASKED = re.compile(r"(\w+=)?([-0-9a-fx:.]+)/([-0-9a-fx:.]+)")
 OTHER_PROTO = re.compile(r"proto=(?!58[,)])\d+[,)]")
 CONTROLLER = re.compile(r"(?<=,recirc_id=)\d+(?=,rule_cookie=)")
@@ -72,14 +73,24 @@ class Megaflow:
         self.match = canonical(full)
         self.actions = CONTROLLER.sub("*", actions)
         self.packets, self.bytes = int(packets), int(n_bytes)
+        self.others = 0         # Threads that have it, beyond one.
 
     def add(self, other):
         """The same flow of another thread."""
+        self.others += 1
         self.packets += other.packets
         self.bytes += other.bytes
         flags = set((self.flags or "").strip(".")) | \
             set((other.flags or "").strip("."))
         self.flags = "".join(sorted(flags)) or None
+
+    def _counted_like(self, accel):
+        """Each thread of netdev's has its own flows.  What goes into a tunnel
+        in part is looked up again by whichever thread that is, and a packet
+        for which there is no flow yet does not count in it."""
+        return (self.packets + self.others == accel.packets
+                and (self.bytes == accel.bytes if not self.others
+                     else self.bytes < accel.bytes))
 
     def agrees(self, accel):
         """Returns true if our flow and accel's have done the same.  netdev
@@ -88,8 +99,7 @@ class Megaflow:
         flags = set(self.flags or "")
         other = set(accel.flags or "")
         return (self.actions == accel.actions
-                and self.packets == accel.packets
-                and self.bytes == accel.bytes
+                and self._counted_like(accel)
                 and (flags == other or flags > other
                      and not OTHER_PROTO.search(self.match)))
 

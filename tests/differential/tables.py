@@ -23,10 +23,10 @@ FIRST, LAST = 1, 4
 
 # If ofproto handles two tags (other_config:vlan-limit), only what is untagged
 # gets tags, only these are taken away again, and no rule says NORMAL: what
-# these do then depends on whether there is a second tag, but the megaflow that ofproto makes for a packet
-# without one does not match on its absence.  So two megaflows with different
-# actions match a packet with two tags, and which of them does is chance, with
-# either datapath.
+# these do then depends on whether there is a second tag, but the megaflow that
+# ofproto makes for a packet without one does not match on its absence.  So two
+# megaflows with different actions match a packet with two tags, and which of
+# them does is chance, with either datapath.
 UNTAGGED = "0x0000/0x1000"
 
 # Makes megaflows match on the type and code of ICMPv6.  Without it they may
@@ -47,9 +47,10 @@ L4 = {"ip": ["tcp", "tcp", "udp", "udp", "sctp", "icmp"],
 
 # What a table may have beyond flows whose outcome each packet decides alone.
 #
-# 'copies': clone(), check_pkt_larger(), meters, outputs of a part.  odp_execute makes copies
-# of packets that end where the frame does, and writes fields of ARP, MPLS and
-# ICMP without a look at where that is: there are no such actions then.
+# 'copies': clone(), check_pkt_larger(), meters, outputs of a part.
+# odp_execute makes copies of packets that end where the frame does, and writes
+# fields of ARP, MPLS and ICMP without a look at where that is: there are no
+# such actions then.
 #
 # 'tracks': connection tracking.  What becomes of a packet then depends on the
 # packets before it.  The rest is as with 'copies', as ct() copies too.
@@ -116,6 +117,7 @@ class Rule:
         self.tagged = False
         self.n_tags = 2         # At most.
         self.recirculates = False
+        self.cloning = False
         self.popped = False     # Now IPv4 only according to pop_mpls.
         self._make_match()
 
@@ -167,6 +169,7 @@ class Rule:
             lambda: ("dl_src", mac(rng)),
             lambda: ("dl_dst", mac(rng)),
             lambda: ("dl_dst", "01:00:00:00:00:00/01:00:00:00:00:00"),
+            lambda: ("tun_id", rng.choice(["0", "1", "0/1"])),
             lambda: ("dl_vlan", rng.choice(VIDS)),
             lambda: ("vlan_tci", rng.choice([
                 "0x1000/0x1000", "0x1001/0x1fff", "0x2000/0x2000",
@@ -265,13 +268,15 @@ class Rule:
 
     def _edit_l2(self):
         rng = self.rng
-        kind = rng.randrange(8)
-        if kind < 2:
+        kind = rng.randrange(9)
+        if kind == 8:
+            self.set("tun_id", rng.randrange(3))
+        elif kind < 2:
             self.set("eth_src", mac(rng))
         elif kind < 4:
             self.set("eth_dst", mac(rng))
         elif kind == 4 or not self.tagged:
-            if kind == 7 and self.l3:
+            if kind == 7 and self.l3 and not self.cloning:
                 self.actions.append("push_mpls:%s"
                                     % rng.choice(["0x8847", "0x8848"]))
                 self.l3, self.l4 = "mpls", ""
@@ -282,7 +287,7 @@ class Rule:
                                     % rng.choice(["0x8100", "0x88a8"]))
                 self.tagged = True
         elif kind == 5:
-            if self.n_tags <= 1:
+            if self.n_tags <= 1 and not self.cloning:
                 self.actions.append("pop_vlan")
                 self.tagged = False
         elif kind == 6:
@@ -367,16 +372,18 @@ class Rule:
 
     def _in_clone(self, add):
         """Has 'add' add actions to the packet's copy.  Afterwards the packet
-        is as before."""
+        is as before, but not in the eyes of ofproto's check of actions: so
+        the copy loses no tag and gets no label."""
         before = self.actions, self.l3, self.l4, self.tagged, self.n_tags
         self.actions = []
+        self.cloning = True
         # Without an action that cannot be undone ofproto makes no copy.
         if self.one_in(2):
             self.output_cut()
         for _ in range(self.rng.randrange(3)):
             self.edit()
         add()
-        inner = self.actions
+        inner, self.cloning = self.actions, False
         self.actions, self.l3, self.l4, self.tagged, self.n_tags = before
         self.actions.append("clone(%s)" % ",".join(inner))
 
@@ -419,8 +426,10 @@ class Rule:
         return "%s=%s" % (self.rng.choice(["src", "dst"]), address)
 
     def may_track(self):
-        """Fragments wait for others, and for how long is time's business."""
+        """Fragments wait for others, and for how long is time's business.
+        What is invalid cannot be committed."""
         return (self.features.tracks and self.l3 in ("ip", "ipv6")
+                and "ct_state=+trk+inv" not in self.match
                 and "ip_frag=no" in self.match and not self.popped)
 
     def deliver(self):
@@ -464,12 +473,10 @@ class Rule:
         return ",".join(self.match + ["actions=" + ",".join(self.actions)])
 
 
-def random_table(rng, ports, vlan_limit, features, mark_mac):
+def random_table(rng, ports, vlan_limit, features, mark_rule):
     """Returns rules, as ovs-ofctl takes them, and whether packets may
     recirculate."""
-    lines = ["priority=2,dl_src=%s,actions=%s"
-             % (mark_mac, ",".join(["output:%s" % port for port in ports]
-                                   + ["in_port"])),
+    lines = ["priority=2," + mark_rule,
              "priority=1,icmp6,actions=%s,resubmit(,%d)" % (READ_TYPE, FIRST),
              "priority=0,actions=resubmit(,%d)" % FIRST]
     recirculates = features.tracks
