@@ -73,10 +73,11 @@ class Megaflow:
         self.match = canonical(full)
         self.actions = CONTROLLER.sub("*", actions)
         self.packets, self.bytes = int(packets), int(n_bytes)
-        self.others = 0         # Threads that have it, beyond one.
+        self.others = 0         # Like it: in other threads, or recirculated.
 
     def add(self, other):
-        """The same flow of another thread."""
+        """The same flow of another thread, or with another recirculation id
+        of the same name."""
         self.others += 1
         self.packets += other.packets
         self.bytes += other.bytes
@@ -88,9 +89,10 @@ class Megaflow:
         """Each thread of netdev's has its own flows.  What goes into a tunnel
         in part is looked up again by whichever thread that is, and a packet
         for which there is no flow yet does not count in it."""
-        return (self.packets + self.others == accel.packets
-                and (self.bytes == accel.bytes if not self.others
-                     else self.bytes < accel.bytes))
+        misses = self.others - accel.others
+        return (self.packets + misses == accel.packets
+                and (self.bytes < accel.bytes if misses
+                     else self.bytes == accel.bytes))
 
     def agrees(self, accel):
         """Returns true if our flow and accel's have done the same.  netdev
@@ -114,18 +116,18 @@ def recirc_names(flows):
     sources = {}
     for flow in flows:
         own = RECIRC.findall(flow.match)
-        for recirc in RECIRC.findall(flow.actions):
+        for i, recirc in enumerate(RECIRC.findall(flow.actions)):
             sources.setdefault(int(recirc, 0), []).append(
-                (flow, int(own[0], 0) if own else 0))
+                (flow, int(own[0], 0) if own else 0, i))
     names = {0: "0"}
 
     def name(recirc):
         if recirc not in names:
             names[recirc] = "?"
-            texts = sorted("%s %s %s" % (
+            texts = sorted("%s %s %s %d" % (
                 RECIRC.sub("", flow.match), name(own),
-                RECIRC.sub("recirc()", flow.actions))
-                for flow, own in sources.get(recirc, []))
+                RECIRC.sub("recirc()", flow.actions), i)
+                for flow, own, i in sources.get(recirc, []))
             names[recirc] = hashlib.sha1(
                 "\n".join(texts).encode()).hexdigest()[:12]
         return names[recirc]
