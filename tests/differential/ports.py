@@ -199,6 +199,9 @@ class VxlanPort:
     def __init__(self, name, wire, local, remote):
         self.name = name
         self.mark = None
+        # Whether the UDP source port, which is made of a packet's hash, is
+        # the same on both sides.
+        self.hash_is_known = True
         self._wire = wire
         self._addresses = [bytes(map(int, address.split(".")))
                            for address in (local, remote)]
@@ -235,7 +238,9 @@ class VxlanPort:
         right."""
         ends = b"".join(self._addresses)
         if frame[26:34] == ends and not header_sum(frame[14:34]):
-            return frame[:24] + bytes(10) + frame[34:]
+            frame = frame[:24] + bytes(10) + frame[34:]
+            if not self.hash_is_known:
+                frame = frame[:34] + bytes(2) + frame[36:]
         return frame
 
     def take(self):
