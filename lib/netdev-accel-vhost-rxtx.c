@@ -70,22 +70,6 @@ accel_vhost_rxq_enabled(struct netdev_rxq *rxq)
     return enabled;
 }
 
-static struct dp_packet *
-packet_from_frame(const struct vhost_frame *frame)
-{
-    struct dp_packet *packet;
-
-    packet = dp_packet_new_with_headroom(frame->data_len + frame->tail_len
-                                         + VHOST_TAILROOM,
-                                         DP_NETDEV_HEADROOM);
-    dp_packet_put(packet, frame->data, frame->data_len);
-    for (size_t i = 0; i < frame->n_iov; i++) {
-        dp_packet_put(packet, frame->iov[i].iov_base, frame->iov[i].iov_len);
-    }
-    vhost_offload_to_packet(&frame->offload, packet);
-    return packet;
-}
-
 int
 accel_vhost_rxq_recv(struct netdev_rxq *rxq_, struct dp_packet_batch *batch,
                      int *qfill)
@@ -104,7 +88,9 @@ accel_vhost_rxq_recv(struct netdev_rxq *rxq_, struct dp_packet_batch *batch,
     vhost_enter();
     vhost_peek(port, rxq_->queue_id, burst);
     for (size_t i = 0; i < burst->n; i++) {
-        dp_packet_batch_add(batch, packet_from_frame(burst->frames[i]));
+        dp_packet_batch_add(batch,
+                            vhost_frame_to_packet(burst->frames[i],
+                                                  DP_NETDEV_HEADROOM));
     }
     vhost_release(port, rxq_->queue_id, burst);
     vhost_exit();

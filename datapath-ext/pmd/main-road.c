@@ -38,14 +38,8 @@
 struct dp_packet *
 frame_to_packet(const struct vhost_frame *frame, odp_port_t in_port)
 {
-    struct dp_packet *packet = dp_packet_new_with_headroom(
-        frame->data_len + frame->tail_len + VHOST_TAILROOM, VHOST_SNAPSHOT);
+    struct dp_packet *packet = vhost_frame_to_packet(frame, VHOST_SNAPSHOT);
 
-    dp_packet_put(packet, frame->data, frame->data_len);
-    for (uint32_t i = 0; i < frame->n_iov; i++) {
-        dp_packet_put(packet, frame->iov[i].iov_base, frame->iov[i].iov_len);
-    }
-    vhost_offload_to_packet(&frame->offload, packet);
     pkt_metadata_init(&packet->md, in_port);
     return packet;
 }

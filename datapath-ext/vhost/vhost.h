@@ -244,6 +244,12 @@ struct vhost_frame {
                                                   + VHOST_SNAPSHOT];
 };
 
+/* Returns a copy of 'frame' as a dp_packet with 'headroom' bytes before it and
+ * VHOST_TAILROOM behind, and with what is left to do on it told as
+ * vhost_offload_to_packet() does.  The caller sets its metadata. */
+struct dp_packet *vhost_frame_to_packet(const struct vhost_frame *frame,
+                                        size_t headroom);
+
 struct vhost_burst {
     unsigned int n;             /* Frames to serve in 'frames'. */
     struct vhost_frame *frames[VHOST_BURST];
