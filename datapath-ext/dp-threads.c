@@ -358,6 +358,19 @@ set_perf_metrics(struct dp *dp, bool perf_metrics)
     }
 }
 
+static void
+set_cache_entries(struct dp *dp, unsigned int n_entries)
+{
+    if (n_entries != dp->env.cache_entries) {
+        dp->env.cache_entries = n_entries;
+        for (size_t i = 0; i < dp->n_pmds; i++) {
+            pmd_renew_cache(dp->pmds[i]);
+        }
+        VLOG_INFO("The flow cache of each PMD thread has %u entries.",
+                  ROUND_UP_POW2(n_entries));
+    }
+}
+
 void
 dp_set_config(struct dp *dp, const struct dp_config *config)
 {
@@ -370,4 +383,5 @@ dp_set_config(struct dp *dp, const struct dp_config *config)
     dp_balance_set(dp, &config->balance);
     set_max_sleep(dp, config->max_sleep_us);
     set_perf_metrics(dp, config->perf_metrics);
+    set_cache_entries(dp, config->cache_entries);
 }

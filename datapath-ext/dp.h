@@ -121,6 +121,8 @@ struct dp_config {
     const char *cpu_mask;       /* "pmd-cpu-mask" (hex), or NULL. */
     uint32_t max_sleep_us;      /* "pmd-maxsleep". */
     bool perf_metrics;          /* "pmd-perf-metrics". */
+    unsigned int cache_entries; /* "pmd-flow-cache-size", FLOW_CACHE_MIN to
+                                 * FLOW_CACHE_MAX. */
     struct placement_rules rules;
     struct dp_balance_config balance;
 };

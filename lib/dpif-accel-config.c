@@ -107,6 +107,15 @@ get_balance(const struct smap *config, struct dp_balance_config *balance)
         BALANCE_IMPROVEMENT_PERCENT);
 }
 
+static unsigned int
+get_cache_entries(const struct smap *config)
+{
+    unsigned long long int n = smap_get_ullong(config, "pmd-flow-cache-size",
+                                               FLOW_CACHE_DEFAULT);
+
+    return MIN(MAX(n, FLOW_CACHE_MIN), FLOW_CACHE_MAX);
+}
+
 int
 dpif_accel_set_config(struct dpif *dpif, const struct smap *other_config)
 {
@@ -122,6 +131,7 @@ dpif_accel_set_config(struct dpif *dpif, const struct smap *other_config)
                                 other_config, "pmd-maxsleep", 0)),
         .perf_metrics = smap_get_bool(other_config, "pmd-perf-metrics",
                                       false),
+        .cache_entries = get_cache_entries(other_config),
     };
 
     note_idle(other_config, idle, ARRAY_SIZE(idle));

@@ -212,8 +212,9 @@ show_pmd_stats(const struct dp *dp OVS_UNUSED, struct pmd *pmd,
                struct pmd_args *args)
 {
     static const enum pmd_counter more[] = {
-        PMD_MAIN_ROAD, PMD_SIDE_ROAD, PMD_COPIES, PMD_PACKETS_MADE,
-        PMD_SUBTABLES, PMD_BURSTS, PMD_SLEEPS,
+        PMD_CACHE_MISS, PMD_CACHE_EVICTION, PMD_CACHE_NEVER, PMD_MAIN_ROAD,
+        PMD_SIDE_ROAD, PMD_COPIES, PMD_PACKETS_MADE, PMD_SUBTABLES,
+        PMD_BURSTS, PMD_SLEEPS,
     };
     struct ds *ds = args->ds;
     uint64_t c[PMD_N_COUNTERS];

@@ -431,6 +431,7 @@ configure(struct dp *dp, const char *cpu_mask)
     const struct dp_config config = {
         .cpu_mask = cpu_mask,
         .max_sleep_us = 20,
+        .cache_entries = FLOW_CACHE_MIN << random_range(10),
         .rules = { .algo = random_range(3), .isolate = random_one_in(2) },
     };
 

@@ -209,12 +209,46 @@ struct cache_test {
     unsigned int n_hits;
 };
 
+/* What the cache reads beyond the end of a short frame must not matter. */
+struct cache_frame {
+    struct flow_cache_frame frame;
+    uint8_t *room;
+};
+
+static void
+cache_frame_init(struct cache_frame *cf, const uint8_t *bytes, size_t len)
+{
+    uint32_t data_len = MIN(len, SNAPSHOT);
+    size_t size = MAX(data_len, FLOW_CACHE_READABLE);
+
+    cf->room = xmalloc(size);
+    random_bytes(cf->room, size);
+    memcpy(cf->room, bytes, data_len);
+    cf->frame = (struct flow_cache_frame) { cf->room, data_len, len };
+}
+
+/* Looks up a single frame. */
+static struct megaflow *
+cache_lookup(struct flow_cache *cache, odp_port_t in_port,
+             const uint8_t *bytes, size_t len, struct flow_cache_key *key,
+             uint16_t *tcp_flags)
+{
+    struct cache_frame cf;
+    struct megaflow *mf;
+    unsigned int n_hits;
+
+    cache_frame_init(&cf, bytes, len);
+    n_hits = flow_cache_lookup(cache, in_port, &cf.frame, 1, key, &mf,
+                               tcp_flags);
+    ovs_assert(n_hits == (mf != NULL));
+    free(cf.room);
+    return mf;
+}
+
 /* Looks a frame up, and adds it to the cache if it was not there. */
 static void
 cache_test_lookup(struct cache_test *t, const struct test_frame *f)
 {
-    uint32_t data_len = MIN(f->len, SNAPSHOT);
-    uint8_t *data = xmemdup(f->bytes, data_len ? data_len : 1);
     uint16_t tcp_flags, tcp_flags_hit = 0xffff;
     struct flow_cache_key cache_key;
     struct megaflow *mf, *again;
@@ -222,8 +256,8 @@ cache_test_lookup(struct cache_test *t, const struct test_frame *f)
     struct flow flow;
 
     flow_model_extract(f->bytes, f->len, f->in_port, &key, &flow, &tcp_flags);
-    mf = flow_cache_lookup(t->cache, f->in_port, data, data_len, f->len,
-                           &cache_key, &tcp_flags_hit);
+    mf = cache_lookup(t->cache, f->in_port, f->bytes, f->len, &cache_key,
+                      &tcp_flags_hit);
     if (mf) {
         t->n_hits++;
         ovs_assert(tcp_flags_hit == tcp_flags);
@@ -231,8 +265,8 @@ cache_test_lookup(struct cache_test *t, const struct test_frame *f)
     } else if ((mf = megaflow_table_lookup(t->model.table, &key, NULL))) {
         flow_model_check_hit(&t->model, mf, &flow);
         flow_cache_insert(t->cache, &cache_key, mf);
-        again = flow_cache_lookup(t->cache, f->in_port, data, data_len,
-                                  f->len, &cache_key, &tcp_flags_hit);
+        again = cache_lookup(t->cache, f->in_port, f->bytes, f->len,
+                             &cache_key, &tcp_flags_hit);
         ovs_assert(again == (cache_key.shape ? mf : NULL));
         ovs_assert(shape_parse(f->bytes, f->len, f->len) == cache_key.shape);
     } else {
@@ -245,14 +279,12 @@ cache_test_lookup(struct cache_test *t, const struct test_frame *f)
             flow_cache_insert(t->cache, &cache_key, mf);
         }
     }
-    free(data);
 }
 
 static void
 test_flow_cache(struct ovs_cmdl_context *ctx)
 {
     struct cache_test *t = xzalloc(sizeof *t);
-    struct flow_cache_stats stats;
     int rounds = atoi(ctx->argv[1]);
 
     t->model.table = megaflow_table_create();
@@ -294,8 +326,7 @@ test_flow_cache(struct ovs_cmdl_context *ctx)
             flow_limit_vlans(1 + random_range(FLOW_MAX_VLAN_HEADERS));
         }
     }
-    flow_cache_get_stats(t->cache, &stats);
-    ovs_assert(stats.hits >= t->n_hits && stats.hits > rounds / 20);
+    ovs_assert(t->n_hits > rounds / 20);
     flow_cache_destroy(t->cache);
     megaflow_table_destroy(t->model.table);
     free(t);
@@ -329,8 +360,8 @@ lookup_connections(struct megaflow_table *table, struct flow_cache *cache,
         memcpy(frame, tcp_frame, sizeof frame);
         frame[23] = proto;
         frame[35] = i;
-        if (!flow_cache_lookup(cache, u32_to_odp(1), frame, sizeof frame,
-                               sizeof frame, &cache_key, &tcp_flags)) {
+        if (!cache_lookup(cache, u32_to_odp(1), frame, sizeof frame,
+                          &cache_key, &tcp_flags)) {
             struct megaflow *mf;
 
             ovs_assert(flow_key_extract_head(frame, sizeof frame,
@@ -435,7 +466,7 @@ static void
 test_flow_tags(struct ovs_cmdl_context *ctx)
 {
     struct megaflow_table *table = megaflow_table_create();
-    struct flow_cache *cache = flow_cache_create(table, 1);
+    struct flow_cache *cache = flow_cache_create(table, FLOW_CACHE_MIN);
     uint8_t frame[sizeof tcp_frame];
     struct flow_cache_key cache_key;
     struct flow_key key;
@@ -459,9 +490,8 @@ test_flow_tags(struct ovs_cmdl_context *ctx)
         uint32_t nw_src = random_uint32();
 
         memcpy(frame + 26, &nw_src, sizeof nw_src);
-        ovs_assert(!flow_cache_lookup(cache, u32_to_odp(1), frame,
-                                      sizeof frame, sizeof frame, &cache_key,
-                                      &tcp_flags)
+        ovs_assert(!cache_lookup(cache, u32_to_odp(1), frame, sizeof frame,
+                                 &cache_key, &tcp_flags)
                    || !memcmp(frame, tcp_frame, sizeof frame));
     }
 
@@ -517,8 +547,7 @@ read_once(struct reader *r, struct flow_cache *cache, size_t i)
     struct megaflow *mf;
 
     atomic_read_explicit(&t->n_deleted, &n_deleted, memory_order_acquire);
-    mf = flow_cache_lookup(cache, f->in_port, f->bytes,
-                           MIN(f->len, SNAPSHOT), f->len, &key, &tcp_flags);
+    mf = cache_lookup(cache, f->in_port, f->bytes, f->len, &key, &tcp_flags);
     if (mf) {
         check_found(t, mf, i, n_deleted);
         r->n_hits++;

@@ -19,23 +19,30 @@
  * Sets of SET_WAYS entries.  A set has a struct tags, half a cache line, with
  * a 16-bit tag for each entry, all compared at once, and an array of entries,
  * two cache lines each (of which masks that leave up to five words use one),
- * which are verified in full.  That is 132 bytes per entry, 33 MB for 2^18; of
- * the entries' 32 MB the operating system backs what has been in use.
+ * which are verified in full.  That is 132 bytes per entry, 33 MB for 2^18, of
+ * which the operating system backs what has been in use.
  *
  * An entry is valid as long as its flow lives in the slot under the generation
  * that the entry remembers.  It need not be dropped when a union changes:
- * lookups then make keys of another generation, which cannot equal it. */
+ * lookups then make keys of another generation, which cannot equal it.
+ *
+ * With many flows, what a lookup reads is in no near cache, and each thing it
+ * reads says where the next one is: tags, entry, slot, flow, program and
+ * counters.  So a burst is looked up in stages, each of which asks the
+ * processor to fetch what the next one reads for every frame. */
 
 #include <config.h>
 
 #include "flow/flow-private.h"
 
 #include <string.h>
+#include <sys/mman.h>
 
 #include "random.h"
 #include "util.h"
 
 #define SET_WAYS 8
+BUILD_ASSERT_DECL(FLOW_CACHE_MIN % SET_WAYS == 0);
 
 struct tags {
     uint64_t tags[SET_WAYS / 4];    /* Four 16-bit tags each, 0 if unused. */
@@ -53,8 +60,8 @@ struct entry {
     uint8_t pad[2 * CACHE_LINE_SIZE - (3 + SHAPE_WORDS) * 8];
 };
 BUILD_ASSERT_DECL(sizeof(struct entry) == 2 * CACHE_LINE_SIZE);
-BUILD_ASSERT_DECL(MEMBER_SIZEOF(struct flow_cache_key, bytes)
-                  >= SHAPE_WORDS * 8);
+BUILD_ASSERT_DECL(SHAPE_WORDS <= FLOW_CACHE_WORDS);
+BUILD_ASSERT_DECL(SHAPE_WORDS * 8 <= FLOW_CACHE_READABLE);
 
 struct flow_cache {
     struct megaflow_table *table;
@@ -67,46 +74,58 @@ struct flow_cache {
     odp_port_t in_port;
     unsigned int ports_seq;
     struct flow_port *port;
-
-    /* Written by the owner only, read by anyone. */
-    atomic_uint64_t hits;
-    atomic_uint64_t misses;
-    atomic_uint64_t uncacheable;
 };
+
+/* Returns 'size' bytes of zeros.  No page of them is there before the thread
+ * that the cache is for has used it, so it is on that thread's NUMA node, and
+ * whoever creates a cache does not take long. */
+static void *
+map_zeros(size_t size)
+{
+    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    if (p == MAP_FAILED) {
+        out_of_memory();
+    }
+    return p;
+}
+
+static size_t
+n_sets(const struct flow_cache *cache)
+{
+    return (size_t) cache->set_mask + 1;
+}
 
 struct flow_cache *
 flow_cache_create(struct megaflow_table *table, unsigned int n_entries)
 {
-    uint32_t n_sets = ROUND_UP_POW2(MAX(n_entries, SET_WAYS)) / SET_WAYS;
     struct flow_cache *cache = xzalloc(sizeof *cache);
 
     cache->table = table;
-    cache->tags = xzalloc_cacheline(n_sets * sizeof *cache->tags);
-    cache->entries = xmalloc_cacheline((size_t) n_sets * SET_WAYS
-                                       * sizeof *cache->entries);
-    cache->set_mask = n_sets - 1;
+    cache->set_mask = ROUND_UP_POW2(n_entries) / SET_WAYS - 1;
+    cache->tags = map_zeros(n_sets(cache) * sizeof *cache->tags);
+    cache->entries = map_zeros(n_sets(cache) * SET_WAYS
+                               * sizeof *cache->entries);
     cache->seed = random_uint64();
     cache->ports_seq = flow_table_ports_seq(table) - 1;
     return cache;
+}
+
+static void
+cache_free(struct flow_cache *cache)
+{
+    munmap(cache->entries, n_sets(cache) * SET_WAYS * sizeof *cache->entries);
+    munmap(cache->tags, n_sets(cache) * sizeof *cache->tags);
+    free(cache);
 }
 
 void
 flow_cache_destroy(struct flow_cache *cache)
 {
     if (cache) {
-        free_cacheline(cache->entries);
-        free_cacheline(cache->tags);
-        free(cache);
+        ovsrcu_postpone(cache_free, cache);
     }
-}
-
-static inline void
-count(atomic_uint64_t *counter)
-{
-    uint64_t value;
-
-    atomic_read_relaxed(counter, &value);
-    atomic_store_relaxed(counter, value + 1);
 }
 
 /* A port that has gone is freed a grace period after the sequence number has
@@ -125,44 +144,12 @@ find_port(struct flow_cache *cache, odp_port_t in_port)
     return cache->port;
 }
 
-static inline uint64_t
-hash_word(uint64_t hash, uint64_t word)
-{
-    hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
-    return hash ^ (hash >> 32);
-}
-
-/* Masks the header with 'u' and hashes it. */
-static void
-make_key(const struct flow_cache *cache, const struct flow_union *u,
-         const uint8_t *data, uint32_t data_len, struct flow_cache_key *key)
-{
-    uint64_t hash = hash_word(cache->seed, u->generation);
-    uint64_t copy[SHAPE_WORDS];
-
-    if (OVS_UNLIKELY(data_len < sizeof copy)) {
-        memset(copy, 0, sizeof copy);
-        memcpy(copy, data, data_len);
-        data = (const uint8_t *) copy;
-    }
-    for (size_t i = 0; i < u->n_words; i++) {
-        size_t j = u->index[i];
-        uint64_t word;
-
-        memcpy(&word, data + j * 8, sizeof word);
-        word &= u->raw[j];
-        memcpy(key->bytes + i * 8, &word, sizeof word);
-        hash = hash_word(hash, word);
-    }
-    key->len = u->n_words * 8;
-    key->generation = u->generation;
-    key->hash = hash;
-}
+/* Tags and sets */
 
 static inline uint16_t
-tag_from_hash(uint32_t hash)
+tag_from_hash(uint64_t hash)
 {
-    uint16_t tag = hash >> 16;
+    uint16_t tag = hash >> 48;
 
     return tag ? tag : 1;
 }
@@ -193,27 +180,160 @@ set_tag(struct tags *tags, unsigned int way, uint16_t tag)
     tags->tags[way / 4] |= (uint64_t) tag << shift;
 }
 
-/* Returns the way of the entry of 'key' in the set, or -1. */
-static inline int
-find_entry(const struct tags *tags, const struct entry *entries,
-           const struct flow_cache_key *key)
+static inline uint32_t
+set_of(const struct flow_cache *cache, const struct flow_cache_key *key)
 {
+    return key->hash & cache->set_mask;
+}
+
+static inline bool
+entry_equals(const struct entry *e, const struct flow_cache_key *key)
+{
+    uint64_t diff = e->union_generation ^ key->generation;
+
+    for (unsigned int i = 0; i < key->n_words; i++) {
+        diff |= e->words[i] ^ key->words[i];
+    }
+    return !diff;
+}
+
+/* Returns the entry of 'key', or NULL. */
+static struct entry *
+find_entry(const struct flow_cache *cache, const struct flow_cache_key *key)
+{
+    uint32_t set = set_of(cache, key);
     uint16_t tag = tag_from_hash(key->hash);
 
     for (int i = 0; i < SET_WAYS / 4; i++) {
-        uint64_t matches = match_tags(tags->tags[i], tag);
+        uint64_t matches = match_tags(cache->tags[set].tags[i], tag);
 
         for (; matches; matches = zero_rightmost_1bit(matches)) {
-            int way = i * 4 + raw_ctz(matches) / 16;
-            const struct entry *e = &entries[way];
+            struct entry *e = &cache->entries[set * SET_WAYS + i * 4
+                                              + raw_ctz(matches) / 16];
 
-            if (e->union_generation == key->generation
-                && !memcmp(e->words, key->bytes, key->len)) {
-                return way;
+            if (entry_equals(e, key)) {
+                return e;
             }
         }
     }
-    return -1;
+    return NULL;
+}
+
+/* Looking up: keys */
+
+static inline uint64_t
+hash_word(uint64_t hash, uint64_t word)
+{
+    hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+    return hash ^ (hash >> 32);
+}
+
+/* Masks the header at 'data' with 'u' and hashes it.  Bytes beyond the end of
+ * a short frame may be read, but are masked out. */
+static inline void
+make_key(const struct flow_cache *cache, const struct flow_union *u,
+         const uint8_t *data, struct flow_cache_key *key)
+{
+    uint64_t hash = hash_word(cache->seed, u->generation);
+
+    for (unsigned int i = 0; i < u->n_words; i++) {
+        size_t j = u->index[i];
+        uint64_t word;
+
+        memcpy(&word, data + j * 8, sizeof word);
+        word &= u->raw[j];
+        key->words[i] = word;
+        hash = hash_word(hash, word);
+    }
+    key->n_words = u->n_words;
+    key->generation = u->generation;
+    key->hash = hash;
+}
+
+/* Makes the keys of the frames and asks for their sets' tags. */
+static void
+make_keys(struct flow_cache *cache, odp_port_t in_port,
+          const struct flow_cache_frame frames[], unsigned int n,
+          struct flow_cache_key keys[], uint16_t tcp_flags[])
+{
+    const struct flow_port *port = find_port(cache, in_port);
+
+    for (unsigned int i = 0; i < n; i++) {
+        const struct flow_cache_frame *f = &frames[i];
+        struct flow_cache_key *key = &keys[i];
+        const struct flow_union *u = NULL;
+
+        uint32_t shape = shape_parse(f->data, f->data_len, f->len);
+
+        if (OVS_LIKELY(port && shape)) {
+            u = ovsrcu_get(struct flow_union *, &port->unions[shape]);
+        }
+        if (OVS_UNLIKELY(!u)) {
+            /* It cannot be cached, or no flow can match. */
+            key->shape = FLOW_SHAPE_NONE;
+            continue;
+        }
+        key->shape = shape;
+        key->in_port = in_port;
+        make_key(cache, u, f->data, key);
+        tcp_flags[i] = shape_tcp_flags(shape, f->data);
+        OVS_PREFETCH(&cache->tags[set_of(cache, key)]);
+    }
+}
+
+/* Looking up: entries */
+
+/* Stores in 'entries' the first entry of each key's set that has its tag, or
+ * NULL, and asks for it. */
+static void
+find_tags(struct flow_cache *cache, const struct flow_cache_key keys[],
+          unsigned int n, struct entry *entries[])
+{
+    BUILD_ASSERT(SET_WAYS == 8);
+    for (unsigned int i = 0; i < n; i++) {
+        const struct flow_cache_key *key = &keys[i];
+        uint16_t tag = tag_from_hash(key->hash);
+        uint32_t set = set_of(cache, key);
+        const uint64_t *tags = cache->tags[set].tags;
+        struct entry *e = &cache->entries[set * SET_WAYS];
+        uint64_t matches;
+
+        entries[i] = NULL;
+        if (OVS_UNLIKELY(key->shape == FLOW_SHAPE_NONE)) {
+            continue;
+        }
+        matches = match_tags(tags[0], tag);
+        if (!matches) {
+            matches = match_tags(tags[1], tag);
+            e += SET_WAYS / 2;
+        }
+        if (OVS_LIKELY(matches)) {
+            entries[i] = e + raw_ctz(matches) / 16;
+            OVS_PREFETCH(entries[i]);
+        }
+    }
+}
+
+/* Replaces 'entries', as find_tags() left it, by those that equal 'keys', and
+ * asks for their slots. */
+static void
+find_entries(const struct flow_cache *cache,
+             const struct flow_cache_key keys[], unsigned int n,
+             struct entry *entries[])
+{
+    for (unsigned int i = 0; i < n; i++) {
+        struct entry *e = entries[i];
+
+        if (OVS_LIKELY(e)) {
+            if (OVS_UNLIKELY(!entry_equals(e, &keys[i]))) {
+                /* Another one may have the tag, too. */
+                e = entries[i] = find_entry(cache, &keys[i]);
+            }
+            if (OVS_LIKELY(e)) {
+                OVS_PREFETCH(e->slot);
+            }
+        }
+    }
 }
 
 /* The flow is read before the generation: if a later flow of the slot is seen,
@@ -229,75 +349,65 @@ entry_get_flow(const struct entry *e)
     return generation == e->slot_generation ? mf : NULL;
 }
 
-static struct megaflow *
-cache_find(struct flow_cache *cache, const struct flow_cache_key *key)
+/* Returns the flow of entry 'e', and notes that it was hit, or NULL if the
+ * flow is gone. */
+static inline struct megaflow *
+hit_entry(struct flow_cache *cache, const struct entry *e)
 {
-    uint32_t set = key->hash & cache->set_mask;
-    struct tags *tags = &cache->tags[set];
-    const struct entry *entries = &cache->entries[set * SET_WAYS];
-    int way = find_entry(tags, entries, key);
-    struct megaflow *mf;
+    struct megaflow *mf = entry_get_flow(e);
+    size_t i = e - cache->entries;
+    struct tags *tags = &cache->tags[i / SET_WAYS];
+    unsigned int bit = 1u << i % SET_WAYS;
 
-    if (way < 0) {
-        return NULL;
-    }
-    mf = entry_get_flow(&entries[way]);
     if (OVS_UNLIKELY(!mf)) {
-        set_tag(tags, way, 0);
-    } else if (!(tags->used & (1u << way))) {
-        tags->used |= 1u << way;
+        set_tag(tags, i % SET_WAYS, 0);
+    } else if (OVS_UNLIKELY(!(tags->used & bit))) {
+        tags->used |= bit;
     }
     return mf;
 }
 
-struct megaflow *
+unsigned int
 flow_cache_lookup(struct flow_cache *cache, odp_port_t in_port,
-                  const uint8_t *data, uint32_t data_len, uint32_t len,
-                  struct flow_cache_key *key, uint16_t *tcp_flags)
+                  const struct flow_cache_frame frames[], unsigned int n,
+                  struct flow_cache_key keys[], struct megaflow *flows[],
+                  uint16_t tcp_flags[])
 {
-    uint32_t shape = shape_parse(data, data_len, len);
-    const struct flow_union *u = NULL;
-    const struct flow_port *port;
-    struct megaflow *mf;
+    struct entry *entries[FLOW_CACHE_BURST];
+    unsigned int n_hits = 0;
 
-    key->shape = FLOW_SHAPE_NONE;
-    if (OVS_UNLIKELY(!shape)) {
-        count(&cache->uncacheable);
-        return NULL;
-    }
+    make_keys(cache, in_port, frames, n, keys, tcp_flags);
+    find_tags(cache, keys, n, entries);
+    find_entries(cache, keys, n, entries);
+    for (unsigned int i = 0; i < n; i++) {
+        struct megaflow *mf = NULL;
 
-    port = find_port(cache, in_port);
-    if (OVS_LIKELY(port)) {
-        u = ovsrcu_get(struct flow_union *, &port->unions[shape]);
+        if (OVS_LIKELY(entries[i])) {
+            mf = hit_entry(cache, entries[i]);
+            if (OVS_LIKELY(mf)) {
+                n_hits++;
+                OVS_PREFETCH(mf);
+            }
+        }
+        flows[i] = mf;
     }
-    if (OVS_UNLIKELY(!u)) {
-        /* No flow can match. */
-        count(&cache->misses);
-        return NULL;
-    }
-
-    make_key(cache, u, data, data_len, key);
-    key->shape = shape;
-    key->in_port = in_port;
-    mf = cache_find(cache, key);
-    if (OVS_UNLIKELY(!mf)) {
-        count(&cache->misses);
-        return NULL;
-    }
-    count(&cache->hits);
-    *tcp_flags = shape_tcp_flags(shape, data);
-    return mf;
+    return n_hits;
 }
 
-/* Returns a free way of the set, or one that was not hit lately. */
+/* Inserting */
+
+/* Returns a free way of the set, or one that was not hit lately, and tells
+ * which. */
 static unsigned int
-choose_way(struct tags *tags)
+choose_way(struct tags *tags, bool *evicts)
 {
+    *evicts = false;
     for (unsigned int way = 0; way < SET_WAYS; way++) {
         if (!get_tag(tags, way)) {
             return way;
         }
     }
+    *evicts = true;
     for (;;) {
         unsigned int way = tags->hand;
 
@@ -309,19 +419,31 @@ choose_way(struct tags *tags)
     }
 }
 
-void
+/* Returns an entry for 'key', which has none. */
+static struct entry *
+new_entry(struct flow_cache *cache, const struct flow_cache_key *key,
+          bool *evicts)
+{
+    uint32_t set = set_of(cache, key);
+    struct tags *tags = &cache->tags[set];
+    unsigned int way = choose_way(tags, evicts);
+
+    set_tag(tags, way, tag_from_hash(key->hash));
+    tags->used &= ~(1u << way);
+    return &cache->entries[set * SET_WAYS + way];
+}
+
+bool
 flow_cache_insert(struct flow_cache *cache, const struct flow_cache_key *key,
                   struct megaflow *mf)
 {
-    uint32_t set = key->hash & cache->set_mask;
     const struct flow_union *u;
     struct flow_port *port;
-    struct entry *entries;
-    struct tags *tags;
-    int way;
+    bool evicts = false;
+    struct entry *e;
 
     if (key->shape == FLOW_SHAPE_NONE || mf->in_port != key->in_port) {
-        return;
+        return false;
     }
 
     port = find_port(cache, key->in_port);
@@ -329,30 +451,16 @@ flow_cache_insert(struct flow_cache *cache, const struct flow_cache_key *key,
              : NULL;
     if (!u || u->generation != key->generation
         || !union_covers(u, key->shape, &mf->mask)) {
-        return;
+        return false;
     }
 
-    tags = &cache->tags[set];
-    entries = &cache->entries[set * SET_WAYS];
-    way = find_entry(tags, entries, key);
-    if (way < 0) {
-        way = choose_way(tags);
+    e = find_entry(cache, key);
+    if (!e) {
+        e = new_entry(cache, key, &evicts);
     }
-    entries[way].slot = mf->private_->slot;
-    entries[way].slot_generation = mf->private_->slot_generation;
-    entries[way].union_generation = key->generation;
-    memcpy(entries[way].words, key->bytes, key->len);
-    set_tag(tags, way, tag_from_hash(key->hash));
-    tags->used &= ~(1u << way);
-}
-
-void
-flow_cache_get_stats(const struct flow_cache *cache_,
-                     struct flow_cache_stats *stats)
-{
-    struct flow_cache *cache = CONST_CAST(struct flow_cache *, cache_);
-
-    atomic_read_relaxed(&cache->hits, &stats->hits);
-    atomic_read_relaxed(&cache->misses, &stats->misses);
-    atomic_read_relaxed(&cache->uncacheable, &stats->uncacheable);
+    e->slot = mf->private_->slot;
+    e->slot_generation = mf->private_->slot_generation;
+    e->union_generation = key->generation;
+    memcpy(e->words, key->words, key->n_words * sizeof key->words[0]);
+    return evicts;
 }

@@ -83,9 +83,7 @@ struct megaflow_private {
     struct cmap_node ufid_node; /* In struct megaflow_table's 'flows'. */
     struct cmap_node rule_node; /* In struct subtable's 'rules'. */
     uint32_t rule_hash;
-    unsigned int n_slots;       /* Elements of 'counters' beyond the first. */
     uint64_t *words;            /* Masked flow, as struct subtable's 'mask'. */
-    struct flow_counters *counters;
     struct flow_slot *slot;
     uint64_t slot_generation;
     struct flow_port *port;

@@ -93,6 +93,13 @@ struct megaflow_stats {
 };
 
 struct megaflow {
+    /* What is read for each packet, in one cache line. */
+
+    /* Current actions: replaced, never changed (flow modification). */
+    OVSRCU_TYPE(struct action_program *) program;
+    struct flow_counters *counters;     /* Private to flow/, */
+    unsigned int n_slots;       /* and elements beyond the first. */
+
     ovs_u128 ufid;
     struct flow flow;           /* The unmasked flow that ofproto gave. */
     struct flow_wildcards mask;
@@ -100,9 +107,6 @@ struct megaflow {
     odp_port_t orig_in_port;    /* Of the first packet, before a tunnel's
                                  * header was popped, or ODPP_NONE. */
     uint32_t recirc_id;
-
-    /* Current actions: replaced, never changed (flow modification). */
-    OVSRCU_TYPE(struct action_program *) program;
 
     /* Private to flow/. */
     struct megaflow_private *private_;
@@ -121,6 +125,10 @@ void megaflow_count(struct megaflow *mf, unsigned int slot,
                     uint64_t n_packets, uint64_t n_bytes, uint16_t tcp_flags,
                     long long int now);
 void megaflow_get_stats(const struct megaflow *, struct megaflow_stats *);
+
+/* Asks the processor to fetch what running the program and counting in 'slot'
+ * will read, of a flow that flow_cache_lookup() found. */
+void megaflow_prefetch(const struct megaflow *, unsigned int slot);
 
 /* Table */
 
@@ -202,43 +210,60 @@ struct flow_cache;
 
 #define FLOW_SHAPE_NONE 0
 
+/* Entries of a flow cache.  With its share of what finds it, an entry takes
+ * 132 bytes. */
+#define FLOW_CACHE_MIN 8
+#define FLOW_CACHE_DEFAULT (256 * 1024)
+#define FLOW_CACHE_MAX (16 * 1024 * 1024)
+
+/* Most frames that are looked up at once. */
+#define FLOW_CACHE_BURST 32
+
+/* Bytes of memory that must be readable where a frame's data is, however short
+ * the frame. */
+#define FLOW_CACHE_READABLE 96
+
+/* A first-pass frame (recirc_id 0, no tunnel or conntrack state, mark and
+ * priority zero): its first 'data_len' of 'len' bytes, which are 'len' or
+ * VHOST_SNAPSHOT at least. */
+struct flow_cache_frame {
+    const uint8_t *data;
+    uint32_t data_len;
+    uint32_t len;
+};
+
 /* Raw header bytes under the union mask that was current at lookup. */
+#define FLOW_CACHE_WORDS 11
 struct flow_cache_key {
     uint64_t generation;        /* Of the union mask. */
-    uint32_t hash;
-    uint32_t shape;             /* FLOW_SHAPE_NONE: not cacheable. */
-    uint32_t len;               /* Bytes in 'bytes', a multiple of 8. */
+    uint64_t hash;
+    uint16_t shape;             /* FLOW_SHAPE_NONE: not cacheable. */
+    uint16_t n_words;           /* In 'words'. */
     odp_port_t in_port;
-    uint8_t bytes[128];
+    uint64_t words[FLOW_CACHE_WORDS];
 };
 
-struct flow_cache_stats {
-    uint64_t hits;
-    uint64_t misses;            /* Cacheable, but not there. */
-    uint64_t uncacheable;       /* Of no known shape. */
-};
-
-/* 'n_entries' is rounded up to a power of two. */
+/* 'n_entries' is FLOW_CACHE_MIN to FLOW_CACHE_MAX, rounded up to a power of
+ * two.  Takes constant time; memory for entries is used as they are.  Any
+ * thread may create and destroy a cache; it is freed after a grace period. */
 struct flow_cache *flow_cache_create(struct megaflow_table *,
                                      unsigned int n_entries);
 void flow_cache_destroy(struct flow_cache *);
 
-/* Looks up a first-pass frame (recirc_id 0, no tunnel or conntrack state, mark
- * and priority zero) received on 'in_port'.  'data' holds its first 'data_len'
- * of 'len' bytes; data_len is 'len' or VHOST_SNAPSHOT at least.  On a hit
- * returns the megaflow and stores the frame's TCP flags (host byte order,
- * 0 if not TCP).  On a miss fills 'key' for flow_cache_insert(). */
-struct megaflow *flow_cache_lookup(struct flow_cache *, odp_port_t in_port,
-                                   const uint8_t *data, uint32_t data_len,
-                                   uint32_t len, struct flow_cache_key *key,
-                                   uint16_t *tcp_flags);
+/* Looks up the 'n' (up to FLOW_CACHE_BURST) frames at 'frames', received on
+ * 'in_port'.  Stores the megaflow of each, or NULL, in 'flows'; for a hit, its
+ * TCP flags (host byte order, 0 if not TCP) in 'tcp_flags'; for a miss, what
+ * flow_cache_insert() needs in 'keys'.  Returns the number of hits. */
+unsigned int flow_cache_lookup(struct flow_cache *, odp_port_t in_port,
+                               const struct flow_cache_frame frames[],
+                               unsigned int n, struct flow_cache_key keys[],
+                               struct megaflow *flows[],
+                               uint16_t tcp_flags[]);
 
 /* Remembers that frames with 'key' belong to 'mf', if the key was made under a
- * union mask that covers mf's mask. */
-void flow_cache_insert(struct flow_cache *, const struct flow_cache_key *key,
+ * union mask that covers mf's mask.  Returns true if that took the place of
+ * another entry. */
+bool flow_cache_insert(struct flow_cache *, const struct flow_cache_key *key,
                        struct megaflow *mf);
-
-void flow_cache_get_stats(const struct flow_cache *,
-                          struct flow_cache_stats *);
 
 #endif /* megaflow.h */

@@ -42,10 +42,10 @@ struct shape {
     struct shape_byte bytes[SHAPE_MAX_BYTES];
     unsigned int n_bytes;
     unsigned int header_len;
-    unsigned int tcp_ofs;       /* 0 if not TCP. */
 };
 
 static struct shape shapes[FLOW_N_SHAPES];
+uint8_t shape_tcp_ofs[FLOW_N_SHAPES];
 
 /* Parsing frames */
 
@@ -56,7 +56,7 @@ get_u16(const uint8_t *p)
 }
 
 /* Like the functions below, returns the kind (here an enum shape_l4) or -1. */
-static int
+static inline int
 parse_l4(const uint8_t *l4, size_t size, uint8_t proto, bool ipv6)
 {
     switch (proto) {
@@ -102,7 +102,7 @@ parse_l4(const uint8_t *l4, size_t size, uint8_t proto, bool ipv6)
     }
 }
 
-static int
+static inline int
 parse_ipv4(const uint8_t *l3, size_t size)
 {
     size_t tot_len;
@@ -127,7 +127,7 @@ parse_ipv4(const uint8_t *l3, size_t size)
     return l4 < 0 ? l4 : base + l4;
 }
 
-static int
+static inline int
 parse_ipv6(const uint8_t *l3, size_t size)
 {
     size_t plen;
@@ -156,7 +156,7 @@ parse_arp(const uint8_t *l3, size_t size)
             ? SHAPE_ARP : -1);
 }
 
-static int
+static inline int
 parse_ethertype(uint16_t type, const uint8_t *l3, size_t size)
 {
     switch (type) {
@@ -213,14 +213,6 @@ unsigned int
 shape_header_len(uint32_t shape)
 {
     return shapes[shape].header_len;
-}
-
-uint16_t
-shape_tcp_flags(uint32_t shape, const uint8_t *data)
-{
-    unsigned int ofs = shapes[shape].tcp_ofs;
-
-    return ofs ? get_u16(data + ofs + 12) & 0x0fff : 0;
 }
 
 /* Matching under a shape */
@@ -403,7 +395,7 @@ describe_l4(struct shape *shape, enum shape_l4 l4, bool ipv6)
     if (l4 == SHAPE_L4_TCP) {
         MAP_FIELD(shape, tcp_flags, ofs + 12);
         set_known(shape, offsetof(struct flow, tcp_flags), 0xf0, 0);
-        shape->tcp_ofs = ofs;
+        shape_tcp_ofs[shape - shapes] = ofs;
         shape->header_len += TCP_HEADER_LEN;
     } else {
         shape->header_len += (l4 == SHAPE_L4_UDP ? UDP_HEADER_LEN

@@ -71,8 +71,17 @@ uint32_t shape_parse(const uint8_t *data, size_t data_len, size_t len);
 /* Bytes of header that a shape covers, at most SHAPE_MAX_HEADER. */
 unsigned int shape_header_len(uint32_t shape);
 
+/* Where the TCP header of a frame of each shape is, 0 if not TCP. */
+extern uint8_t shape_tcp_ofs[];
+
 /* TCP flags of a frame of 'shape' in host byte order, 0 if not TCP. */
-uint16_t shape_tcp_flags(uint32_t shape, const uint8_t *data);
+static inline uint16_t
+shape_tcp_flags(uint32_t shape, const uint8_t *data)
+{
+    unsigned int ofs = shape_tcp_ofs[shape];
+
+    return ofs ? ((data[ofs + 12] << 8) | data[ofs + 13]) & 0x0fff : 0;
+}
 
 /* Returns true if a first-pass frame of 'shape' may match a flow, given the
  * 'n_words' nonzero words of its mask, their indexes in struct flow, and the

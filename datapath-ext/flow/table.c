@@ -99,10 +99,8 @@ void
 megaflow_count(struct megaflow *mf, unsigned int slot, uint64_t n_packets,
                uint64_t n_bytes, uint16_t tcp_flags, long long int now)
 {
-    struct megaflow_private *p = mf->private_;
-
-    if (OVS_LIKELY(slot && slot <= p->n_slots)) {
-        struct flow_counters *c = &p->counters[slot];
+    if (OVS_LIKELY(slot && slot <= mf->n_slots)) {
+        struct flow_counters *c = &mf->counters[slot];
         uint64_t packets, bytes;
         uint16_t flags;
 
@@ -116,7 +114,7 @@ megaflow_count(struct megaflow *mf, unsigned int slot, uint64_t n_packets,
             atomic_store_relaxed(&c->tcp_flags, flags | tcp_flags);
         }
     } else {
-        struct flow_counters *c = &p->counters[0];
+        struct flow_counters *c = &mf->counters[0];
         long long int used;
         uint16_t orig_flags;
         uint64_t orig;
@@ -133,13 +131,20 @@ megaflow_count(struct megaflow *mf, unsigned int slot, uint64_t n_packets,
     }
 }
 
+void
+megaflow_prefetch(const struct megaflow *mf, unsigned int slot)
+{
+    OVS_PREFETCH(ovsrcu_get(struct action_program *, &mf->program));
+    OVS_PREFETCH_WRITE(&mf->counters[slot]);
+}
+
 /* Everything counted since the flow was created. */
 static void
-sum_counters(const struct megaflow_private *p, struct megaflow_stats *stats)
+sum_counters(const struct megaflow *mf, struct megaflow_stats *stats)
 {
     memset(stats, 0, sizeof *stats);
-    for (size_t i = 0; i <= p->n_slots; i++) {
-        struct flow_counters *c = &p->counters[i];
+    for (size_t i = 0; i <= mf->n_slots; i++) {
+        struct flow_counters *c = &mf->counters[i];
         uint64_t packets, bytes;
         long long int used;
         uint16_t flags;
@@ -158,12 +163,11 @@ sum_counters(const struct megaflow_private *p, struct megaflow_stats *stats)
 void
 megaflow_get_stats(const struct megaflow *mf, struct megaflow_stats *stats)
 {
-    const struct megaflow_private *p = mf->private_;
     const struct megaflow_stats *base;
 
     /* Read before the counters, which are thus no less. */
-    base = ovsrcu_get(struct megaflow_stats *, &p->base);
-    sum_counters(p, stats);
+    base = ovsrcu_get(struct megaflow_stats *, &mf->private_->base);
+    sum_counters(mf, stats);
     if (base) {
         stats->packets -= base->packets;
         stats->bytes -= base->bytes;
@@ -175,16 +179,16 @@ megaflow_get_stats(const struct megaflow *mf, struct megaflow_stats *stats)
 
 /* Other threads go on counting meanwhile, so the counters stay. */
 static void
-megaflow_zero_stats(struct megaflow_private *p)
+megaflow_zero_stats(struct megaflow *mf)
 {
     struct megaflow_stats *old, *new = xmalloc(sizeof *new);
 
-    for (size_t i = 0; i <= p->n_slots; i++) {
-        atomic_store_relaxed(&p->counters[i].tcp_flags, 0);
+    for (size_t i = 0; i <= mf->n_slots; i++) {
+        atomic_store_relaxed(&mf->counters[i].tcp_flags, 0);
     }
-    sum_counters(p, new);
-    old = ovsrcu_get_protected(struct megaflow_stats *, &p->base);
-    ovsrcu_set(&p->base, new);
+    sum_counters(mf, new);
+    old = ovsrcu_get_protected(struct megaflow_stats *, &mf->private_->base);
+    ovsrcu_set(&mf->private_->base, new);
     if (old) {
         ovsrcu_postpone(free, old);
     }
@@ -205,14 +209,14 @@ megaflow_create(const ovs_u128 *ufid, const struct match *match,
     struct megaflow *mf;
 
     body = xzalloc_cacheline(counters_ofs + counters_size);
-    body->private_.n_slots = n_slots;
     body->private_.words = ALIGNED_CAST(uint64_t *,
                                         (char *) body + words_ofs);
-    body->private_.counters = ALIGNED_CAST(struct flow_counters *,
-                                           (char *) body + counters_ofs);
     ovsrcu_init(&body->private_.base, NULL);
 
     mf = &body->megaflow;
+    mf->n_slots = n_slots;
+    mf->counters = ALIGNED_CAST(struct flow_counters *,
+                                (char *) body + counters_ofs);
     mf->ufid = *ufid;
     mf->flow = match->flow;
     mf->mask = match->wc;
@@ -411,7 +415,7 @@ table_put__(struct megaflow_table *table, const ovs_u128 *ufid,
         flow_log_put(mf, old, program);
         ovsrcu_postpone(action_program_free, old);
         if (flags & MEGAFLOW_ZERO_STATS) {
-            megaflow_zero_stats(mf->private_);
+            megaflow_zero_stats(mf);
         }
     }
     if (table->observer) {

@@ -73,9 +73,9 @@ frame_key(struct pmd *pmd, const struct vhost_frame *frame,
 
 /* Finds the megaflow of a frame that the cache does not know. */
 static struct megaflow *
-classify_slowly(struct pmd *pmd, const struct vhost_frame *frame,
-                const struct port *in, const struct flow_cache_key *cache_key,
-                uint16_t *tcp_flags)
+classify_slowly(struct pmd *pmd, struct flow_cache *cache,
+                const struct vhost_frame *frame, const struct port *in,
+                const struct flow_cache_key *cache_key, uint16_t *tcp_flags)
 {
     unsigned int n_probed = 0;
     struct megaflow *flow;
@@ -87,7 +87,11 @@ classify_slowly(struct pmd *pmd, const struct vhost_frame *frame,
     if (flow) {
         pmd_count(pmd, PMD_MEGAFLOW_HIT, 1);
         *tcp_flags = flow_key_tcp_flags(&key);
-        flow_cache_insert(pmd->cache, cache_key, flow);
+        if (cache_key->shape == FLOW_SHAPE_NONE) {
+            pmd_count(pmd, PMD_CACHE_NEVER, 1);
+        } else if (flow_cache_insert(cache, cache_key, flow)) {
+            pmd_count(pmd, PMD_CACHE_EVICTION, 1);
+        }
     }
     return flow;
 }
@@ -96,25 +100,35 @@ classify_slowly(struct pmd *pmd, const struct vhost_frame *frame,
 static void
 classify(struct pmd *pmd, const struct port *in)
 {
+    struct flow_cache *cache = ovsrcu_get(struct flow_cache *, &pmd->cache);
     struct main_road *mr = pmd->main;
-    unsigned int n_hits = 0;
+    const struct megaflow *last = NULL;
+    unsigned int n = mr->burst.n;
+    unsigned int n_hits;
 
-    for (unsigned int i = 0; i < mr->burst.n; i++) {
+    BUILD_ASSERT(FLOW_CACHE_BURST >= VHOST_BURST);
+    BUILD_ASSERT(FLOW_CACHE_READABLE <= VHOST_SNAPSHOT);
+    for (unsigned int i = 0; i < n; i++) {
         const struct vhost_frame *frame = mr->burst.frames[i];
-        struct flow_cache_key key;
 
-        mr->flows[i] = flow_cache_lookup(pmd->cache, in->port_no, frame->data,
-                                         frame->data_len,
-                                         frame->data_len + frame->tail_len,
-                                         &key, &mr->tcp_flags[i]);
-        if (OVS_LIKELY(mr->flows[i])) {
-            n_hits++;
-        } else {
-            mr->flows[i] = classify_slowly(pmd, frame, in, &key,
+        mr->lookups[i] = (struct flow_cache_frame) {
+            frame->data, frame->data_len, frame->data_len + frame->tail_len,
+        };
+    }
+    n_hits = flow_cache_lookup(cache, in->port_no, mr->lookups, n, mr->keys,
+                               mr->flows, mr->tcp_flags);
+    for (unsigned int i = 0; i < n; i++) {
+        if (OVS_UNLIKELY(!mr->flows[i])) {
+            mr->flows[i] = classify_slowly(pmd, cache, mr->burst.frames[i],
+                                           in, &mr->keys[i],
                                            &mr->tcp_flags[i]);
+        } else if (mr->flows[i] != last) {
+            last = mr->flows[i];
+            megaflow_prefetch(last, pmd->slot);
         }
     }
     pmd_count(pmd, PMD_CACHE_HIT, n_hits);
+    pmd_count(pmd, PMD_CACHE_MISS, n - n_hits);
 }
 
 /* Output */

@@ -52,6 +52,8 @@ struct main_output {
 /* Working memory of the main road. */
 struct main_road {
     struct vhost_burst burst;
+    struct flow_cache_frame lookups[VHOST_BURST];
+    struct flow_cache_key keys[VHOST_BURST];
     struct megaflow *flows[VHOST_BURST];
     uint16_t tcp_flags[VHOST_BURST];
 
@@ -94,8 +96,8 @@ struct pmd {
     unsigned int slot;
     long long int now;          /* time_msec() of this burst. */
 
-    struct flow_cache *cache;           /* Polling threads only, */
-    struct upcall_client *client;       /* these three too. */
+    OVSRCU_TYPE(struct flow_cache *) cache; /* Polling threads only, */
+    struct upcall_client *client;           /* these three too. */
     struct main_road *main;
 
     struct pmd_fate *fate;      /* Of the packet being processed, or NULL. */

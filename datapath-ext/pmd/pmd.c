@@ -33,9 +33,6 @@
 
 VLOG_DEFINE_THIS_MODULE(accel_pmd);
 
-/* Entries in the flow cache of a polling thread. */
-#define FLOW_CACHE_ENTRIES (128 * 1024)
-
 /* Rounds of polling and packets, added up, between two looks at what happens
  * rarely.  Others wait for us to quiesce, so this must not take long even
  * where each packet is a system call. */
@@ -183,6 +180,17 @@ pmd_set_poll_list(struct pmd *pmd, const struct pmd_rxq *rxqs, size_t n)
         ovsrcu_postpone(free, old);
     }
     seq_change(pmd->wakeup);
+}
+
+void
+pmd_renew_cache(struct pmd *pmd)
+{
+    struct flow_cache *old = ovsrcu_get_protected(struct flow_cache *,
+                                                  &pmd->cache);
+
+    ovsrcu_set(&pmd->cache, flow_cache_create(pmd->env->flows,
+                                              pmd->env->cache_entries));
+    flow_cache_destroy(old);
 }
 
 /* Load */
@@ -436,13 +444,11 @@ pmd_thread_main(void *pmd_)
     ovs_numa_thread_setaffinity_core(pmd->core_id);
     set_timer_resolution(TIMER_RESOLUTION_NS);
     attached = dpdk_available() && dpdk_attach_thread(pmd->core_id);
-    pmd->cache = flow_cache_create(pmd->env->flows, FLOW_CACHE_ENTRIES);
     pmd->main = xzalloc_cacheline(sizeof *pmd->main);
 
     poll_until_told(pmd);
 
     free_cacheline(pmd->main);
-    flow_cache_destroy(pmd->cache);
     if (attached) {
         dpdk_detach_thread();
     }
@@ -459,6 +465,7 @@ pmd_start(struct pmd_env *env, unsigned int core_id, int numa_id,
     pmd->client = upcall_client_create(env->upcall);
     pmd->wakeup = seq_create();
     perf_create(pmd);
+    pmd_renew_cache(pmd);
     pmd_set_poll_list(pmd, NULL, 0);
     /* OVS appends a number; it calls its own the same. */
     snprintf(name, sizeof name, "pmd-c%02u/id:", core_id);
@@ -481,6 +488,8 @@ pmd_stop(struct pmd *pmd)
               pmd->numa_id, pmd->core_id);
     seq_destroy(pmd->wakeup);
     upcall_client_destroy(pmd->client);
+    flow_cache_destroy(ovsrcu_get_protected(struct flow_cache *,
+                                            &pmd->cache));
     free(ovsrcu_get_protected(struct pmd_poll_list *, &pmd->poll_list));
     destroy(pmd);
 }

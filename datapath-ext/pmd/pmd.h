@@ -65,6 +65,8 @@ struct pmd_env {
     atomic_uint32_t max_sleep_us;   /* "pmd-maxsleep": longest sleep of an idle
                                      * thread, 0 to poll without pause. */
     atomic_bool perf_metrics;   /* "pmd-perf-metrics". */
+    unsigned int cache_entries; /* "pmd-flow-cache-size": of a thread's flow
+                                 * cache.  For the control thread. */
 };
 
 /* The shared context: slot 0, txq 0, misses resolved inline. */
@@ -94,6 +96,10 @@ struct pmd_rxq {
  * same already.  The old list may be in use until a grace period has
  * passed. */
 void pmd_set_poll_list(struct pmd *, const struct pmd_rxq *rxqs, size_t n);
+
+/* Gives 'pmd' a new flow cache, empty, of env->cache_entries entries.  The
+ * thread takes it for its next burst. */
+void pmd_renew_cache(struct pmd *);
 
 /* Receives and forwards one batch from each queue of 'port' on the calling
  * thread.  'shared' is the shared context.  Returns true if there was one. */
@@ -131,6 +137,9 @@ bool pmd_is_overloaded(const struct pmd *, unsigned int percent);
     PMD_COUNTER(RECIRC, "packet recirculations")                \
     PMD_COUNTER(MARK_HIT, "phwol hits")                         \
     PMD_COUNTER(CACHE_HIT, "flow cache hits")                   \
+    PMD_COUNTER(CACHE_MISS, "flow cache misses")                \
+    PMD_COUNTER(CACHE_EVICTION, "flow cache evictions")         \
+    PMD_COUNTER(CACHE_NEVER, "flow cache unfit packets")        \
     PMD_COUNTER(MEGAFLOW_HIT, "megaflow hits")                  \
     PMD_COUNTER(SUBTABLES, "subtables probed")                  \
     PMD_COUNTER(MISS, "miss with success upcall")               \
