@@ -19,7 +19,19 @@ EXTRA_DIST += \
 	utilities/ovs-accel-lib.sh \
 	utilities/ovs-accel-sandbox \
 	utilities/ovs_accel/__init__.py \
-	utilities/ovs_accel/bench.py \
+	utilities/ovs_accel/bench/__init__.py \
+	utilities/ovs_accel/bench/__main__.py \
+	utilities/ovs_accel/bench/catalog.py \
+	utilities/ovs_accel/bench/edits.py \
+	utilities/ovs_accel/bench/flows.py \
+	utilities/ovs_accel/bench/guest_to_guest.py \
+	utilities/ovs_accel/bench/machine.py \
+	utilities/ovs_accel/bench/report.py \
+	utilities/ovs_accel/bench/results.py \
+	utilities/ovs_accel/bench/scenario.py \
+	utilities/ovs_accel/bench/side.py \
+	utilities/ovs_accel/bench/side_road.py \
+	utilities/ovs_accel/bench/silent.py \
 	utilities/ovs_accel/image.py \
 	utilities/ovs_accel/proc.py \
 	utilities/ovs_accel/program.py \

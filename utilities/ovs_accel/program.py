@@ -35,21 +35,24 @@ set -u
 accel_top=$1
 . "$accel_top/utilities/ovs-accel-lib.sh"
 accel_require_root
-accel_install $accel_packages_build $accel_packages_guest
+shift
+environment=$1
+shift
+accel_install $accel_packages_build $accel_packages_guest "$@"
 accel_prepare
 accel_build main
 eval "$("$accel_work/main/utilities/ovs-accel-env")"
-env -0 >"$2"
+env -0 >"$environment"
 """
 
 
-def build(program):
-    """Installs what is missing, builds, and makes PATH, OVS_SRC and the like
-    name the result."""
+def build(program, packages=()):
+    """Installs what is missing, also of 'packages', builds, and makes PATH,
+    OVS_SRC and the like name the result."""
     with tempfile.NamedTemporaryFile() as environment:
         status = subprocess.call(["sh", "-c", BUILD, program,
                                   os.path.dirname(UTILITIES),
-                                  environment.name],
+                                  environment.name] + list(packages),
                                  stdin=subprocess.DEVNULL)
         if status:
             raise Failure("installing and building did not work, see above")

@@ -21,6 +21,7 @@ run."""
 
 import random
 import struct
+from typing import NamedTuple, Optional
 
 from ovs_accel.proc import Failure
 
@@ -29,6 +30,19 @@ MAGIC = b"OA"
 _TAG = 14 + 20 + 8
 _TAG_FORMAT = "!2sHI"
 MINIMUM = _TAG + struct.calcsize(_TAG_FORMAT)
+_VLAN = b"\x81\x00"
+
+
+class Header(NamedTuple):
+    """What the headers of a frame say."""
+    source: str                 # MAC address.
+    destination: str            # MAC address.
+    vlan: Optional[int] = None
+    nw_src: int = 0x0a000001
+    nw_dst: int = 0x0a0000fe
+    ttl: int = 64
+    proto: int = 17
+    tp_dst: int = 9
 
 
 def _mac(text):
@@ -42,18 +56,27 @@ def _checksum(header):
     return ~total & 0xffff
 
 
-def frames(sender, source, destination, size, count, seed):
-    """Returns 'count' UDP frames of 'size' bytes from MAC address 'source' to
-    'destination'.  Number 'sender' and 'seed' make their contents unique."""
+def frame(header, payload):
+    """Returns an Ethernet frame of a UDP packet, without UDP checksum."""
+    ip = struct.pack("!BBHHHBBHII", 0x45, 0, 28 + len(payload), 0, 0,
+                     header.ttl, header.proto, 0, header.nw_src,
+                     header.nw_dst)
+    ip = ip[:10] + struct.pack("!H", _checksum(ip)) + ip[12:]
+    vlan = (b"" if header.vlan is None
+            else _VLAN + struct.pack("!H", header.vlan))
+    return (_mac(header.destination) + _mac(header.source) + vlan
+            + b"\x08\x00" + ip
+            + struct.pack("!HHHH", 9, header.tp_dst, 8 + len(payload), 0)
+            + payload)
+
+
+def payloads(sender, size, count, seed):
+    """Returns the payloads of 'count' frames that have 'size' bytes, without
+    VLAN.  Number 'sender' and 'seed' make their contents unique."""
     if size < MINIMUM:
         raise Failure("a frame to verify has at least %d bytes" % MINIMUM)
-    ip = struct.pack("!BBHHHBBH4s4s", 0x45, 0, size - 14, 0, 0, 64, 17, 0,
-                     bytes([10, 0, 0, sender]), bytes([10, 0, 0, 254]))
-    ip = ip[:10] + struct.pack("!H", _checksum(ip)) + ip[12:]
-    start = (_mac(destination) + _mac(source) + b"\x08\x00" + ip
-             + struct.pack("!HHHH", 9, 9, size - 34, 0))
     generator = random.Random(seed * 256 + sender)
-    return [start + struct.pack(_TAG_FORMAT, MAGIC, sender, number)
+    return [struct.pack(_TAG_FORMAT, MAGIC, sender, number)
             + generator.randbytes(size - MINIMUM) for number in range(count)]
 
 
@@ -76,25 +99,26 @@ def read_pcap(path):
     return contents
 
 
-def check(received, sender, sent):
-    """Checks that 'received' is some of 'sent' by 'sender', each at most
-    once, in order and unchanged.  Returns how many there are."""
-    expected = 0
-    for position, frame in enumerate(received):
+def check(received, expected):
+    """Checks that 'received' is some of the values of 'expected', whose keys
+    are a sender and the number of one of its frames: each at most once, each
+    sender's in order, and unchanged.  Returns how many there are."""
+    following = {}
+    for position, got in enumerate(received):
         where = "frame %d of those received" % position
-        if len(frame) < MINIMUM:
-            raise Failure("%s has only %d bytes" % (where, len(frame)))
-        magic, source, number = struct.unpack_from(_TAG_FORMAT, frame, _TAG)
+        tag = _TAG + (4 if got[12:14] == _VLAN else 0)
+        if len(got) < tag + struct.calcsize(_TAG_FORMAT):
+            raise Failure("%s has only %d bytes" % (where, len(got)))
+        magic, sender, number = struct.unpack_from(_TAG_FORMAT, got, tag)
         if magic != MAGIC:
             raise Failure("%s is none of those sent" % where)
-        if source != sender:
-            raise Failure("%s was sent by guest %d and not by guest %d"
-                          % (where, source, sender))
-        if number < expected:
-            raise Failure("%s, number %d, comes twice or too late"
-                          % (where, number))
-        if number >= len(sent) or frame != sent[number]:
-            raise Failure("%s, number %d, has changed on its way"
-                          % (where, number))
-        expected = number + 1
+        where += ", number %d of guest %d," % (number, sender)
+        if (sender, number) not in expected:
+            raise Failure("%s should have been dropped or gone to another "
+                          "guest" % where)
+        if number < following.get(sender, 0):
+            raise Failure("%s comes twice or too late" % where)
+        if got != expected[sender, number]:
+            raise Failure("%s is not what the flows make of it" % where)
+        following[sender] = number + 1
     return len(received)

@@ -1,0 +1,244 @@
+# Copyright (c) 2026 The OVS-Accel Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at:
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+
+"""The program: its options, and the order of its runs."""
+
+import argparse
+import json
+import os
+import sys
+import time
+
+from ovs_accel import program
+from ovs_accel.bench import machine, report, results
+from ovs_accel.bench.catalog import SCENARIOS
+from ovs_accel.bench.side import Side
+from ovs_accel.proc import Failure
+from ovs_accel.program import say
+from ovs_accel.switch import Switch
+
+BASELINE = "netdev"
+
+PROGRAMS = ("ovs-vswitchd", "ovsdb-server", "ovsdb-tool", "ovs-vsctl",
+            "ovs-ofctl", "ovs-appctl", "setpriv", "unshare", "nsenter", "ip",
+            "taskset", "dpdk-testpmd", "stdbuf")
+
+
+def parse(arguments):
+    parser = argparse.ArgumentParser(
+        prog="ovs-accel-bench",
+        description="Measures how fast a bridge forwards between two guests, "
+        "on datapath accel and on netdev (OVS-DPDK), in turn.  The guests are "
+        "DPDK virtio-user ports of one testpmd on one CPU, the bridge has one "
+        "polling thread on another CPU.  Before that it verifies frames: "
+        "payload, order, receiver and what the flows change.  Must run as "
+        "root, on an otherwise idle machine with two CPUs or more.")
+    parser.add_argument("--list", action="store_true",
+                        help="tell the scenarios and their targets")
+    parser.add_argument("--scenario", action="append", metavar="NAME",
+                        choices=list(SCENARIOS),
+                        help="measure only this one; may be repeated")
+    parser.add_argument("--rounds", type=int, default=5, metavar="N",
+                        help="rounds, of which the medians are reported "
+                        "(default: 5)")
+    parser.add_argument("--seconds", type=float, default=5, metavar="S",
+                        help="seconds that each run is measured (default: 5)")
+    parser.add_argument("--silent-ports", type=int, default=30, metavar="N",
+                        help="silent ports in the scenarios that have some "
+                        "(default: 30)")
+    parser.add_argument("--datapath", choices=sorted(Switch.PORT_TYPES),
+                        default="accel",
+                        help="what is compared with netdev (default: accel)")
+    parser.add_argument(
+        "--no-build", action="store_true",
+        help="install and build nothing: use the programs that PATH and "
+        "OVS_SRC name, see ovs-accel-env")
+    parser.add_argument("--json", metavar="FILE",
+                        help="write all results to FILE, too")
+    parser.add_argument("--rst", metavar="FILE",
+                        help="write the table to FILE as reStructuredText")
+    parser.add_argument("--plot", metavar="FILE",
+                        help="draw the ratios in FILE (*.svg or *.png), by "
+                        "gnuplot")
+    parser.add_argument("--read", metavar="FILE",
+                        help="measure nothing, take the results from FILE "
+                        "that --json wrote")
+    parser.add_argument("--compare", nargs=2, metavar="FILE",
+                        help="measure nothing, compare two files that --json "
+                        "wrote; fails if a ratio differs by more than 10 %%")
+    options = parser.parse_args(arguments)
+    if options.rounds < 1 or options.seconds <= 0 or options.silent_ports < 1:
+        parser.error("--rounds, --seconds and --silent-ports are more than 0")
+    return options
+
+
+class Bench:
+    def __init__(self, options, huge):
+        self.options = options
+        self.huge = huge
+        self.sides = (BASELINE, options.datapath)
+        self.names = [name for name in SCENARIOS
+                      if name in (options.scenario or SCENARIOS)]
+        self.runs = {name: ([], []) for name in self.names}
+        self.verified = {name: [None, None] for name in self.names}
+        self.failures = {name: None for name in self.names}
+        self.seed = int.from_bytes(os.urandom(4), "big")
+        self._done = 0
+        self._total = 2 * (len(self.names) * options.rounds
+                           + sum(SCENARIOS[name].verifiable
+                                 for name in self.names))
+        self._began = time.monotonic()
+
+    def one(self, name, i, work, *arguments):
+        """Runs one side of a scenario.  Returns what 'work' does with it, or
+        None if it failed, and says how long the rest will take."""
+        scenario = SCENARIOS[name](self.options)
+        result = None
+        try:
+            with Side(self.sides[i], self.huge) as side:
+                result = work(scenario, side, *arguments)
+                text = self.describe(result)
+        except Failure as e:
+            self.failures[name] = (self.failures[name]
+                                   or "%s: %s" % (self.sides[i], e))
+            text = "FAILED: %s" % e
+        self._done += 1
+        took = time.monotonic() - self._began
+        left = took / self._done * (self._total - self._done)
+        say("[%3d/%d, %d:%02d left] %-14s %-6s %s" % (
+            self._done, self._total, left // 60, left % 60, name,
+            self.sides[i], text))
+        return result
+
+    @staticmethod
+    def describe(result):
+        if "frames" in result:
+            return "%d frames verified, %d dropped" % (result["frames"],
+                                                       result["lost"])
+        if "mpps" not in result:
+            return "%.1f %% of a CPU" % result["cpu_percent"]
+        return ("%.2f Mpps, %.0f cycles per packet, busy %.0f %%, had its CPU "
+                "for %.0f %%"
+                % (result["mpps"], result["cycles_per_packet"],
+                   100 * result["busy_share"], 100 * result["cpu_share"]))
+
+    def verify(self):
+        for name in self.names:
+            for i in (0, 1) if SCENARIOS[name].verifiable else ():
+                self.verified[name][i] = self.one(
+                    name, i, lambda scenario, side: scenario.verify(
+                        side, self.seed))
+
+    def measure(self):
+        for number in range(self.options.rounds):
+            for name in self.names:
+                # Every other round the other one first: neither always has
+                # the warmer machine.
+                for i in (0, 1) if number % 2 == 0 else (1, 0):
+                    result = self.one(
+                        name, i, lambda scenario, side: scenario.measure(
+                            side, self.options.seconds))
+                    if result is not None:
+                        self.runs[name][i].append(result)
+
+    def results(self):
+        rows = [results.row(SCENARIOS[name](self.options), self.runs[name],
+                            self.verified[name], self.failures[name])
+                for name in self.names]
+        results.relate(rows)
+        return {"date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+                "machine": machine.describe(self.huge),
+                "rounds": self.options.rounds,
+                "seconds": self.options.seconds, "seed": self.seed,
+                "silent_ports": self.options.silent_ports,
+                "baseline": self.sides[0], "measured": self.sides[1],
+                "results": rows}
+
+
+def load(path):
+    try:
+        with open(path, encoding="utf-8") as f:
+            loaded = json.load(f)
+        if "results" not in loaded:
+            raise ValueError("no results in it")
+        return loaded
+    except (OSError, ValueError) as e:
+        raise Failure("%s cannot be read: %s" % (path, e))
+
+
+def write(path, text):
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(text)
+
+
+def run_all(options):
+    program.require_root()
+    if not options.no_build:
+        program.build("ovs-accel-bench",
+                      ["gnuplot-nox"] if options.plot else [])
+    program.require_programs(PROGRAMS)
+    machine.pick_cpus()
+    with machine.HugePages() as pages:
+        say("huge pages: %s" % ("yes" if pages.enough else "no"))
+        bench = Bench(options, pages.enough)
+        bench.verify()
+        bench.measure()
+        return bench.results()
+
+
+def work(options, stack):
+    if options.compare:
+        lines = results.compare(*map(load, options.compare))
+        report.show_comparison(lines)
+        different = [line[0] for line in lines if not line[3]]
+        if different:
+            raise Failure("different: " + ", ".join(different))
+        return
+    if options.plot and (options.no_build or options.read):
+        program.require_programs(["gnuplot"])
+    measured = load(options.read) if options.read else run_all(options)
+    report.show(measured)
+    if options.json:
+        write(options.json, json.dumps(measured, indent=1) + "\n")
+    if options.rst:
+        write(options.rst, report.restructured(measured))
+    if options.plot:
+        report.plot(measured, options.plot)
+    failed = [result["scenario"] for result in measured["results"]
+              if result["failure"]]
+    if failed:
+        raise Failure(", ".join(failed))
+
+
+def print_list():
+    defaults = parse([])
+    width = max(map(len, SCENARIOS))
+    for name, kind in SCENARIOS.items():
+        scenario = kind(defaults)
+        bound = (">= %g" if results.METRICS[scenario.metric]
+                 else "<= %g %%") % scenario.target
+        print("%s  %-7s %s" % (name.ljust(width), bound, scenario.about))
+
+
+def main(arguments):
+    options = parse(arguments)
+    if options.list:
+        print_list()
+        return 0
+    return program.main("bench", lambda stack: work(options, stack))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,22 @@
+# Copyright (c) 2026 The OVS-Accel Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at:
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+
+"""All scenarios, in the order of the table."""
+
+from ovs_accel.bench import edits, flows, guest_to_guest, side_road, silent
+
+SCENARIOS = {scenario.name: scenario
+             for module in (guest_to_guest, flows, edits, side_road, silent)
+             for scenario in module.SCENARIOS}

@@ -1,0 +1,184 @@
+# Copyright (c) 2026 The OVS-Accel Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at:
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+
+"""Results as a table, as reStructuredText, as a plot."""
+
+import os
+import subprocess
+
+from ovs_accel.bench.results import limited
+from ovs_accel.proc import Failure
+from ovs_accel.program import say
+
+# A polling thread that had its CPU for less than this was disturbed.
+UNDISTURBED = 0.98
+
+UNITS = {"mpps": "Mpps", "cycles": "cycles", "cpu": "% CPU"}
+SPEEDS = ("mpps", "cycles_per_packet", "cpu_percent")
+FORMATS = {"mpps": "%.2f", "cycles_per_packet": "%.0f", "cpu_percent": "%.1f"}
+
+
+def _number(side, name):
+    value = side.get(name)
+    if value is None:
+        return "-"
+    mark = "*" if name == "mpps" and limited(side) else ""
+    return FORMATS[name] % value + mark
+
+
+def cells(results):
+    """Returns the table's head and rows, as texts."""
+    sides = results["baseline"], results["measured"]
+    head = (["scenario"] + ["%s %s" % (side, unit)
+                            for unit in ("Mpps", "cycles", "% CPU")
+                            for side in sides]
+            + ["ratio", "of", "target", "met"])
+    lines = []
+    for result in results["results"]:
+        both = result["baseline"], result["measured"]
+        line = [result["scenario"]] + [_number(side, name) for name in SPEEDS
+                                       for side in both]
+        if "value" in result and not result["failure"]:
+            bound = "<=" if result["metric"] == "cpu" else ">="
+            line += ["%.2f" % result["value"], UNITS[result["metric"]],
+                     "%s %g" % (bound, result["target"]),
+                     "yes" if result["met"] else "no"]
+        else:
+            line += ["-", "-", "-", "FAILED"]
+        lines.append(line)
+    # A column that no row fills is none.
+    used = [i for i in range(len(head))
+            if any(line[i] != "-" for line in lines)]
+    return ([head[i] for i in used], [[line[i] for i in used]
+                                      for line in lines])
+
+
+def restructured(results):
+    """Returns the table as reStructuredText."""
+    head, lines = cells(results)
+    lines = [[cell.replace("*", "\\*") for cell in line] for line in lines]
+    widths = [max(len(line[i]) for line in [head] + lines)
+              for i in range(len(head))]
+
+    def text(line):
+        return "  ".join(cell.ljust(width) for cell, width
+                         in zip(line, widths)).rstrip()
+
+    rule = text(["=" * width for width in widths])
+    return "\n".join([rule, text(head), rule] + [text(line) for line in lines]
+                     + [rule, "", notes(results), ""])
+
+
+def notes(results):
+    about = results["machine"]
+    text = ("Medians of %d rounds of %g s; both guests on one CPU, one polling "
+            "thread on another.  %s, %d CPUs%s, %d MiB, Linux %s, %s."
+            % (results["rounds"], results["seconds"], about["cpu"],
+               about["cpus"], " (virtual)" if about["virtual"] else "",
+               about["memory_mib"], about["kernel"],
+               "huge pages" if about["huge_pages"] else "no huge pages"))
+    if any("busy_share" in side and limited(side)
+           for result in results["results"]
+           for side in (result["baseline"], result["measured"])):
+        text += ("\n\\* The switch had time to spare: the guests were the "
+                 "limit.")
+    return text
+
+
+def show(results):
+    """Prints the table and what there is to know about it."""
+    head, lines = cells(results)
+    widths = [max(len(line[i]) for line in [head] + lines)
+              for i in range(len(head))]
+    say()
+    for line in [head] + lines:
+        say("  ".join([line[0].ljust(widths[0])]
+                      + [cell.rjust(width) for cell, width
+                         in zip(line[1:], widths[1:])]))
+    for result in results["results"]:
+        show_remarks(results, result)
+    say(notes(results).replace("\\*", "*"))
+    say("; ".join(results["machine"]["switch"]))
+
+
+def show_remarks(results, result):
+    name, both = result["scenario"], (result["baseline"], result["measured"])
+    if result["failure"]:
+        say("%s FAILED: %s" % (name, result["failure"]))
+    if any(side["verified"] for side in both):
+        say("%s: %s frames verified" % (name, " + ".join(
+            str((side["verified"] or {}).get("frames", 0)) for side in both)))
+    if "main_road_share" in both[1]:
+        say("%s: %.3f %% on the main road, %d dp_packets made"
+            % (name, 100 * both[1]["main_road_share"],
+               both[1]["dp_packets_made"]))
+    if "share_of_alone" in result:
+        say("%s: %.2f of what %s does without the silent ports"
+            % (name, result["share_of_alone"], results["measured"]))
+    if min(side.get("cpu_share", 1) for side in both) < UNDISTURBED:
+        say("%s DISTURBED: something else ran on the polling thread's CPU, or "
+            "the thread slept; measure again on an idle machine" % name)
+
+
+def show_comparison(lines):
+    """Prints what results.compare() returned."""
+    width = max([len(line[0]) for line in lines] + [8])
+    say("%s  %7s  %7s  %7s" % ("scenario".ljust(width), "first", "second",
+                               "change"))
+    for name, first, second, alike in lines:
+        change = ("-" if first is None or second is None or not first
+                  else "%+.1f %%" % (100 * (second / first - 1)))
+        say("%s  %7s  %7s  %7s%s"
+            % (name.ljust(width), "-" if first is None else "%.2f" % first,
+               "-" if second is None else "%.2f" % second, change,
+               "" if alike else "  DIFFERENT"))
+
+
+def gnuplot_script(results, path):
+    """Returns what makes gnuplot draw the ratios and their targets."""
+    terminal = {".svg": "svg size 900,500", ".png": "pngcairo size 900,500"}
+    suffix = os.path.splitext(path)[1].lower()
+    if suffix not in terminal:
+        raise Failure("%s: a plot is named *.svg or *.png" % path)
+    rows = [result for result in results["results"]
+            if "value" in result and result["metric"] != "cpu"]
+    if not rows:
+        raise Failure("there is no ratio to plot")
+    data = "".join('"%s" %g %g\n' % (result["scenario"], result["value"],
+                                     result["target"]) for result in rows)
+    return """\
+set terminal %s
+set output "%s"
+set style fill solid 0.7
+set boxwidth 0.7
+set grid ytics
+set yrange [0:*]
+set xtics rotate by -40
+set key top left
+set ylabel "%s / %s"
+$rows << END
+%sEND
+plot $rows using 0:2:xtic(1) with boxes title "ratio", \\
+     $rows using 0:3 with points pt 9 ps 1.5 title "target", \\
+     1 with lines dt 2 notitle
+""" % (terminal[suffix], path, results["measured"], results["baseline"], data)
+
+
+def plot(results, path):
+    done = subprocess.run(["gnuplot"], input=gnuplot_script(results, path),
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          encoding="utf-8", check=False)
+    if done.returncode:
+        raise Failure("gnuplot failed: %s" % done.stdout.strip())

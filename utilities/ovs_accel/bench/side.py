@@ -1,0 +1,229 @@
+# Copyright (c) 2026 The OVS-Accel Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at:
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+
+"""One side of a comparison: one daemon, one bridge, the guests, in a directory
+of their own."""
+
+import os
+import re
+import shutil
+import tempfile
+import time
+
+from ovs_accel import verify
+from ovs_accel.bench.machine import pick_cpus
+from ovs_accel.bench.results import pmd_stats
+from ovs_accel.proc import run, wait_until
+from ovs_accel.program import say
+from ovs_accel.switch import Switch
+from ovs_accel.testpmd import Testpmd, virtio_user
+
+BRIDGE = "br0"
+GUESTS = ("vm1", "vm2")
+MACS = {"vm1": "52:54:00:00:00:01", "vm2": "52:54:00:00:00:02",
+        "nic": "52:54:00:00:00:03"}
+
+
+class Side:
+    def __init__(self, datapath, huge):
+        self.datapath = datapath
+        self.huge = huge
+        self.directory = tempfile.mkdtemp(prefix="ovs-accel-bench.")
+        self.guest_cpu, self.pmd_cpu, others = pick_cpus()
+        self.switch = Switch(self.directory, datapath, cpus=others)
+        self.testpmd = Testpmd(self.directory)
+        self._silent = []
+        self._ports = []
+        self._watched = ()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
+        for testpmd in [self.testpmd] + self._silent:
+            testpmd.stop()
+        self.switch.stop()
+        if isinstance(error, Exception):
+            say("    the logs are in %s" % self.directory)
+        else:
+            shutil.rmtree(self.directory)
+
+    def path(self, name):
+        return os.path.join(self.directory, name)
+
+    # The switch.
+
+    def start_switch(self, **other_config):
+        self.switch.start(pmd_cpu_mask="0x%x" % (1 << self.pmd_cpu),
+                          **other_config)
+        self.switch.add_bridge(BRIDGE)
+
+    def add_ports(self, names, bridge=BRIDGE):
+        for name in names:
+            self.switch.add_port(bridge, name, self.path(name + ".sock"))
+            self._ports.append((bridge, name))
+
+    def set_flows(self, flows, bridge=BRIDGE):
+        path = self.path(bridge + ".flows")
+        with open(path, "w", encoding="utf-8") as f:
+            f.write("".join(flow + "\n" for flow in flows))
+        self.switch.ofctl("-O", "OpenFlow15", "replace-flows", bridge, path)
+
+    def in_netns(self, *command):
+        """Runs 'command' in the switch's network namespace."""
+        return run(["nsenter", "--net", "--target",
+                    str(self.switch.vswitchd.pid)] + list(command))
+
+    def dropped(self):
+        """Returns the frames that the switch has counted as dropped on the
+        guests' ports."""
+        total = 0
+        for bridge, name in self._ports:
+            text = self.switch.ofctl("dump-ports", bridge, name)
+            total += sum(map(int, re.findall(r"drop=(\d+)", text)))
+        return total
+
+    # The guests.
+
+    def guest(self, number, name, packed):
+        return virtio_user(number, self.path(name + ".sock"), MACS[name],
+                           packed)
+
+    def start_guests(self, devices, options, watched):
+        """Starts testpmd.  The guests' ports are numbers 'watched' of its."""
+        self._watched = watched
+        self.testpmd.start(devices, options, huge=self.huge,
+                           cpu=self.guest_cpu)
+        self.testpmd.wait_ready()
+        for _, name in self._ports:
+            self.switch.wait_link(name)
+
+    def start_silent(self, count, packed):
+        """Adds 'count' ports whose guests never send nor receive."""
+        per_process = 30        # DPDK has 32 ports at most.
+        for first in range(0, count, per_process):
+            numbers = range(first, min(first + per_process, count))
+            testpmd = Testpmd(self.directory, "silent%d" % first)
+            self._silent.append(testpmd)
+            names = ["s%d" % number for number in numbers]
+            self.add_ports(names)
+            devices = []
+            for number, name in zip(numbers, names):
+                devices += virtio_user(
+                    number, self.path(name + ".sock"),
+                    "52:54:00:01:%02x:%02x" % divmod(number, 256), packed)
+            testpmd.start(devices, huge=self.huge, cpu=self.guest_cpu)
+            testpmd.wait_ready()
+
+    def received(self):
+        stats = self.testpmd.stats()
+        return [stats[port]["RX-packets"] for port in self._watched]
+
+    # Measuring.
+
+    def wait_flowing(self):
+        wait_until("frames to arrive at all guests",
+                   lambda: min(self.received()) > 1000, 20)
+        time.sleep(1)
+
+    def measure(self, seconds, delivered=1):
+        """Returns what was measured within 'seconds' of frames flowing, of
+        which the flows let 'delivered' through."""
+        command = "dpif-%s/pmd-stats-" % self.datapath
+        self.switch.appctl(command + "clear")
+        cpu_before = cpu_times(self.switch.vswitchd.pid)
+        before, began = self.received(), time.monotonic()
+        time.sleep(seconds)
+        after, ended = self.received(), time.monotonic()
+        cpu_after = cpu_times(self.switch.vswitchd.pid)
+        result = pmd_stats(self.switch.appctl(command + "show"))
+        result["cpu_share"] = min(1, max(
+            used - cpu_before.get(thread, 0)
+            for thread, used in cpu_after.items()) / (ended - began))
+        result["mpps"] = ((sum(after) - sum(before)) / delivered
+                          / (ended - began) / 1e6)
+        result["dropped"] = self.dropped()
+        return result
+
+    def measure_cpu(self, seconds):
+        """Returns the processor time that the switch takes."""
+        before = sum(cpu_times(self.switch.vswitchd.pid).values())
+        began = time.monotonic()
+        time.sleep(seconds)
+        used = sum(cpu_times(self.switch.vswitchd.pid).values()) - before
+        return {"cpu_percent": 100 * used / (time.monotonic() - began)}
+
+    # Verifying.
+
+    def verify(self, packed, sent, expected, others=()):
+        """Sends the frames 'sent' of each guest and checks those that arrive
+        against 'expected', see verify.check().  Guests 'others' send back
+        what they get."""
+        devices = []
+        for number, name in enumerate(GUESTS):
+            path = self.path(name)
+            verify.write_pcap(path + ".in", sent[number])
+            devices += ["--vdev", "net_pcap%d,rx_pcap=%s.in,tx_pcap=%s.out"
+                        % (number, path, path)]
+            devices += self.guest(number, name, packed)
+        for number, name in enumerate(others):
+            devices += self.guest(len(GUESTS) + number, name, packed)
+        self.start_guests(devices, ["--forward-mode=io", "--no-flush-rx"],
+                          (1, 3))
+        self.testpmd.command("start")
+        wanted = len(expected[0]) + len(expected[1])
+        lost = self._settle(len(sent[0]), sum(map(len, sent)) - wanted)
+        wait_until("the switch's books to balance",
+                   lambda: not self.switch.unbalanced(), 10)
+        self.testpmd.stop()
+        verified = 0
+        for number, name in enumerate(GUESTS):
+            received = verify.read_pcap(self.path(name + ".out"))
+            verified += verify.check(received, expected[number])
+        return {"frames": verified, "lost": lost}
+
+    def _settle(self, each, ruled_out):
+        """Waits until 'each' frames of each pcap file are sent and no more
+        arrive.  Returns how many of those sent, less the 'ruled_out' ones that
+        the flows drop, did not arrive."""
+        last = []
+
+        def settled():
+            stats = self.testpmd.stats()
+            read = [stats[port]["RX-packets"] for port in (0, 2)]
+            sent = sum(stats[port]["TX-packets"] for port in (1, 3))
+            here = sum(stats[port]["RX-packets"] for port in (1, 3))
+            last.append(here)
+            # What testpmd itself failed to send cannot arrive, either.
+            quiet = len(last) > 5 and len(set(last[-5:])) == 1
+            missing = sent - here
+            return (read == [each] * 2 and quiet and here
+                    and missing <= ruled_out + self.dropped()
+                    and [max(0, missing - ruled_out)])
+        return wait_until("frames to arrive or to be counted as dropped",
+                          settled, 30)[0]
+
+
+def cpu_times(pid):
+    """Returns the seconds of CPU that each thread of process 'pid' has had,
+    by thread id."""
+    times = {}
+    for thread in os.listdir("/proc/%d/task" % pid):
+        try:
+            with open("/proc/%d/task/%s/schedstat" % (pid, thread)) as f:
+                times[thread] = int(f.read().split()[0]) / 1e9
+        except OSError:
+            pass                # It has ended meanwhile.
+    return times
