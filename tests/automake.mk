@@ -26,6 +26,7 @@ test_accel_sources = \
 	tests/test-action.c \
 	tests/test-bond.c \
 	tests/test-dp.c \
+	tests/test-flow-threads.c \
 	tests/test-flow.c \
 	tests/test-meter.c \
 	tests/test-offload.c \

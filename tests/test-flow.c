@@ -30,7 +30,6 @@
 #include "dp-packet.h"
 #include "flow-model.h"
 #include "odp-util.h"
-#include "ovs-thread.h"
 #include "ovstest.h"
 #include "random.h"
 #include "random-frame.h"
@@ -499,175 +498,12 @@ test_flow_tags(struct ovs_cmdl_context *ctx)
     megaflow_table_destroy(table);
 }
 
-/* Threads. */
-
-#define N_READERS 2
-#define N_THREAD_FRAMES 64
-#define MAX_CHANGES 1000000
-
-struct threads_test {
-    struct megaflow_table *table;
-    struct test_frame frames[N_THREAD_FRAMES];
-    struct flow_key keys[N_THREAD_FRAMES];
-    struct flow flows[N_THREAD_FRAMES];
-
-    atomic_bool stop;
-    atomic_uint n_deleted;
-    atomic_uint *deleted_at;    /* By flow id, 0 if not deleted. */
-};
-
-struct reader {
-    struct threads_test *test;
-    unsigned int slot;
-    uint64_t n_hits;
-};
-
-/* Checks that the flow found for frame 'i' matches it and was not deleted when
- * the lookup began, when 'n_deleted' flows were. */
-static void
-check_found(struct threads_test *t, const struct megaflow *mf, size_t i,
-            unsigned int n_deleted)
-{
-    unsigned int deleted_at;
-
-    atomic_read_explicit(&t->deleted_at[mf->ufid.u64.hi], &deleted_at,
-                         memory_order_acquire);
-    ovs_assert(!deleted_at || deleted_at > n_deleted);
-    ovs_assert(flow_equal_except(&mf->flow, &t->flows[i], &mf->mask));
-}
-
-static void
-read_once(struct reader *r, struct flow_cache *cache, size_t i)
-{
-    struct threads_test *t = r->test;
-    const struct test_frame *f = &t->frames[i];
-    struct flow_cache_key key;
-    unsigned int n_deleted;
-    uint16_t tcp_flags = 0;
-    struct megaflow *mf;
-
-    atomic_read_explicit(&t->n_deleted, &n_deleted, memory_order_acquire);
-    mf = cache_lookup(cache, f->in_port, f->bytes, f->len, &key, &tcp_flags);
-    if (mf) {
-        check_found(t, mf, i, n_deleted);
-        r->n_hits++;
-    } else {
-        mf = megaflow_table_lookup(t->table, &t->keys[i], NULL);
-        if (mf) {
-            check_found(t, mf, i, n_deleted);
-            flow_cache_insert(cache, &key, mf);
-        }
-    }
-    if (mf) {
-        ovs_assert(megaflow_program(mf));
-        megaflow_count(mf, r->slot, 1, f->len, tcp_flags, 1);
-    }
-}
-
-static void *
-reader_main(void *r_)
-{
-    struct reader *r = r_;
-    struct flow_cache *cache = flow_cache_create(r->test->table, 256);
-    bool stop = false;
-
-    while (!stop) {
-        for (size_t i = 0; i < N_THREAD_FRAMES; i++) {
-            read_once(r, cache, i);
-        }
-        ovsrcu_quiesce();
-        atomic_read_relaxed(&r->test->stop, &stop);
-    }
-    flow_cache_destroy(cache);
-    return NULL;
-}
-
-static void
-write_once(struct threads_test *t, uint64_t ids[], uint64_t id)
-{
-    size_t i = random_range(N_THREAD_FRAMES);
-    ovs_u128 ufid = { .u64 = { .lo = ids[i], .hi = ids[i] } };
-    struct megaflow_stats stats;
-    struct match match;
-
-    if (ids[i]) {
-        unsigned int n_deleted;
-
-        ovs_assert(!megaflow_table_del(t->table, &ufid, &stats));
-        atomic_read_relaxed(&t->n_deleted, &n_deleted);
-        atomic_store_explicit(&t->deleted_at[ids[i]], n_deleted + 1,
-                              memory_order_release);
-        atomic_store_explicit(&t->n_deleted, n_deleted + 1,
-                              memory_order_release);
-        ids[i] = 0;
-    } else {
-        match.flow = t->flows[i];
-        flow_model_wildcards(&match.wc);
-        ids[i] = ufid.u64.lo = ufid.u64.hi = id;
-        ovs_assert(!megaflow_table_put(t->table, &ufid, &match, ODPP_NONE,
-                                       MEGAFLOW_CREATE, flow_model_program(),
-                                       NULL, NULL));
-    }
-    if (random_one_in(50)) {
-        flow_table_narrow(t->table);
-        flow_table_rank(t->table);
-    }
-}
-
-static void
-test_flow_threads(struct ovs_cmdl_context *ctx)
-{
-    int n_changes = MIN(atoi(ctx->argv[1]), MAX_CHANGES);
-    struct threads_test *t = xzalloc(sizeof *t);
-    uint64_t ids[N_THREAD_FRAMES] = { 0 };
-    struct reader readers[N_READERS];
-    pthread_t threads[N_READERS];
-    uint64_t n_hits = 0;
-
-    t->table = megaflow_table_create();
-    t->deleted_at = xcalloc(n_changes + 1, sizeof *t->deleted_at);
-    megaflow_table_set_slots(t->table, N_READERS - 1);
-    for (size_t i = 0; i < N_THREAD_FRAMES; i++) {
-        struct test_frame *f = &t->frames[i];
-        uint16_t tcp_flags;
-
-        do {
-            f->len = random_frame(f->bytes);
-        } while (!shape_parse(f->bytes, f->len, f->len));
-        f->in_port = flow_model_port();
-        flow_model_extract(f->bytes, f->len, f->in_port, &t->keys[i],
-                           &t->flows[i], &tcp_flags);
-    }
-
-    for (size_t i = 0; i < N_READERS; i++) {
-        readers[i] = (struct reader) { .test = t, .slot = i };
-        threads[i] = ovs_thread_create("reader", reader_main, &readers[i]);
-    }
-    for (int n = 1; n <= n_changes; n++) {
-        write_once(t, ids, n);
-        if (n % 16 == 0) {
-            ovsrcu_quiesce();
-        }
-    }
-    atomic_store_relaxed(&t->stop, true);
-    for (size_t i = 0; i < N_READERS; i++) {
-        xpthread_join(threads[i], NULL);
-        n_hits += readers[i].n_hits;
-    }
-    ovs_assert(n_hits);
-
-    megaflow_table_destroy(t->table);
-    free(t->deleted_at);
-    free(t);
-}
-
 static const struct ovs_cmdl_command commands[] = {
     { "key", "rounds", 1, 2, test_flow_key, OVS_RO },
     { "table", "rounds", 1, 2, test_flow_table, OVS_RO },
     { "cache", "rounds", 1, 2, test_flow_cache, OVS_RO },
     { "tags", "rounds", 1, 2, test_flow_tags, OVS_RO },
     { "union", NULL, 0, 0, test_flow_union, OVS_RO },
-    { "threads", "changes", 1, 2, test_flow_threads, OVS_RO },
     { NULL, NULL, 0, 0, NULL, OVS_RO },
 };
 
