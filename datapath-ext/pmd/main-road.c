@@ -205,11 +205,13 @@ flush(struct pmd *pmd)
 {
     struct main_road *mr = pmd->main;
 
+    perf_lap(pmd, PMD_STAGE_EXECUTE);
     for (unsigned int i = 0; i < mr->n_outputs; i++) {
         put_frames(pmd, &mr->outputs[i]);
     }
     mr->n_outputs = 0;
     mr->n_clones = 0;
+    perf_lap(pmd, PMD_STAGE_PUT);
 }
 
 /* Adds 'frame', which stays as it is until the next flush(), to what goes to
@@ -269,7 +271,9 @@ output(struct pmd *pmd, const struct port *in, struct port *out,
         output_frame(pmd, out, op->output.edits_follow
                                ? clone_frame(pmd, frame) : frame);
     } else {
+        perf_lap(pmd, PMD_STAGE_EXECUTE);
         side_road_output(pmd, leave_main_road(pmd, frame, in), out);
+        perf_lap(pmd, PMD_STAGE_SIDE_ROAD);
     }
 }
 
@@ -327,6 +331,7 @@ wait_for_earlier(struct pmd *pmd, const struct vhost_frame *frame,
     }
     flush(pmd);
     side_road_miss(pmd, leave_main_road(pmd, frame, in), &key, in);
+    perf_lap(pmd, PMD_STAGE_SIDE_ROAD);
     return true;
 }
 
@@ -371,12 +376,14 @@ execute(struct pmd *pmd, struct port *in)
         }
         if (OVS_UNLIKELY(aside)) {
             side_road_flush(pmd);
+            perf_lap(pmd, PMD_STAGE_SIDE_ROAD);
         }
         aside = !mr->flows[i] || !execute_frame(pmd, in, frame, mr->flows[i],
                                                 mr->tcp_flags[i]);
         if (OVS_UNLIKELY(aside)) {
             flush(pmd);
             side_road_forward(pmd, leave_main_road(pmd, frame, in), in);
+            perf_lap(pmd, PMD_STAGE_SIDE_ROAD);
         } else {
             n_main++;
         }
@@ -395,17 +402,23 @@ main_road_poll(struct pmd *pmd, struct port *in, unsigned int qid)
     vhost_enter();
     n = vhost_peek(in->vhost, qid, &mr->burst);
     if (n) {
+        perf_lap(pmd, PMD_STAGE_PEEK);
         pmd->now = time_msec();
         pmd_count(pmd, PMD_RX, n);
         pmd_count(pmd, PMD_BURSTS, 1);
         port_count(&port_books(in, pmd->slot)->rx, n);
 
         classify(pmd, in);
+        perf_lap(pmd, PMD_STAGE_CLASSIFY);
         execute(pmd, in);
         flush(pmd);
-        side_road_flush(pmd);
+        if (OVS_UNLIKELY(pmd->n_side_outputs)) {
+            side_road_flush(pmd);
+            perf_lap(pmd, PMD_STAGE_SIDE_ROAD);
+        }
     }
     vhost_release(in->vhost, qid, &mr->burst);
     vhost_exit();
+    perf_lap(pmd, n ? PMD_STAGE_RELEASE : PMD_STAGE_EMPTY);
     return n;
 }

@@ -21,6 +21,8 @@
 
 #include "pmd/pmd.h"
 
+#include <rte_cycles.h>
+
 #include "dpif-netdev-perf.h"
 #include "openvswitch/dynamic-string.h"
 #include "pmd/pmd-private.h"
@@ -83,6 +85,31 @@ perf_begin_round(struct pmd *pmd)
     pmd->round.bursts = count(pmd, PMD_BURSTS);
     pmd->round.upcalls = count(pmd, PMD_MISS) + count(pmd, PMD_LOST);
     pmd->round.sleep_cycles = count(pmd, PMD_SLEEP_CYCLES);
+    pmd->round.lap = pmd->perf->start_tsc;
+    memset(pmd->round.stages, 0, sizeof pmd->round.stages);
+}
+
+void
+perf_record_lap(struct pmd *pmd, enum pmd_counter stage)
+{
+    uint64_t now = rte_get_tsc_cycles();
+
+    pmd->round.stages[stage - PMD_STAGE_ANSWERS] += now - pmd->round.lap;
+    pmd->round.lap = now;
+}
+
+/* Adds the stages of a round that had packets to the counters.  What no stage
+ * took, of the 'cycles' of the round, is "other". */
+static void
+count_stages(struct pmd *pmd, uint64_t cycles)
+{
+    for (int i = 0; i < PMD_N_STAGES; i++) {
+        uint64_t stage = MIN(pmd->round.stages[i], cycles);
+
+        pmd_count(pmd, PMD_STAGE_ANSWERS + i, stage);
+        cycles -= stage;
+    }
+    pmd_count(pmd, PMD_STAGE_OTHER, cycles);
 }
 
 void
@@ -102,6 +129,10 @@ perf_end_round(struct pmd *pmd, unsigned int n_packets)
     pmd_perf_end_iteration(
         pmd->perf, n_packets, 0,
         count(pmd, PMD_SLEEP_CYCLES) - pmd->round.sleep_cycles, true);
+    if (n_packets) {
+        pmd_count(pmd, PMD_STAGE_PACKETS, n_packets);
+        count_stages(pmd, current->cycles);
+    }
 }
 
 /* Showing */
@@ -168,6 +199,31 @@ format_counters(const struct pmd *pmd, struct ds *ds, double duration)
     }
 }
 
+/* Prints what the stages of busy rounds took. */
+static void
+format_stages(const struct pmd *pmd, struct ds *ds)
+{
+    uint64_t c[PMD_N_COUNTERS], total = 0;
+
+    pmd_get_counters(pmd, c);
+    for (int i = PMD_STAGE_ANSWERS; i <= PMD_STAGE_OTHER; i++) {
+        total += c[i];
+    }
+    if (!c[PMD_STAGE_PACKETS] || !total) {
+        return;
+    }
+    ds_put_format(ds, "\nStages of busy iterations, %"PRIu64" packets:\n"
+                  "  %-16s%14s%10s\n", c[PMD_STAGE_PACKETS], "",
+                  "cycles/packet", "share");
+    for (int i = PMD_STAGE_ANSWERS; i <= PMD_STAGE_OTHER; i++) {
+        ds_put_format(ds, "  %-16s%14.2f%9.2f%%\n", pmd_counter_text(i),
+                      c[i] / (double) c[PMD_STAGE_PACKETS],
+                      100.0 * c[i] / total);
+    }
+    ds_put_format(ds, "  %-16s%14.2f%9.2f%%\n", "total",
+                  total / (double) c[PMD_STAGE_PACKETS], 100.0);
+}
+
 /* Prints what was recorded while metrics were on. */
 static void
 format_records(struct pmd *pmd, struct ds *ds,
@@ -209,6 +265,7 @@ pmd_format_perf(struct pmd *pmd, struct ds *ds,
     ds_destroy(&counters);
     atomic_read_relaxed(&pmd->env->perf_metrics, &metered);
     if (metered) {
+        format_stages(pmd, ds);
         format_records(pmd, ds, params);
     }
     free(now);

@@ -77,9 +77,11 @@ struct pmd_poll_list {
     struct pmd_polled polled[];
 };
 
-/* Counters when a round of polling began. */
+/* A round of polling of which metrics are recorded. */
 struct pmd_round {
-    uint64_t bursts, upcalls, sleep_cycles;
+    uint64_t bursts, upcalls, sleep_cycles;     /* Counters at its begin. */
+    uint64_t lap;               /* TSC when the last stage ended. */
+    uint64_t stages[PMD_N_STAGES];      /* Cycles. */
 };
 
 /* What a polling thread measures in intervals, see port.h. */
@@ -117,7 +119,7 @@ struct pmd {
 
     struct pmd_perf_stats *perf;        /* "pmd-perf-metrics", */
     bool metered;                       /* which are on, */
-    struct pmd_round round;             /* and when this round began. */
+    struct pmd_round round;             /* and what this round did. */
 
     struct pmd_clock clock;
     struct port_load_history busy;      /* Of the present list. */
@@ -165,6 +167,17 @@ void perf_end(struct pmd *);
 void perf_begin_round(struct pmd *);
 void perf_add_burst(struct pmd *, unsigned int n_packets);
 void perf_end_round(struct pmd *, unsigned int n_packets);
+
+/* Puts what has passed since the last call, or the begin of the round, down to
+ * 'stage', PMD_STAGE_*. */
+void perf_record_lap(struct pmd *, enum pmd_counter stage);
+static inline void
+perf_lap(struct pmd *pmd, enum pmd_counter stage)
+{
+    if (OVS_UNLIKELY(pmd->metered)) {
+        perf_record_lap(pmd, stage);
+    }
+}
 
 /* tx-steering.c */
 

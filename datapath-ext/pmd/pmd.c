@@ -309,10 +309,12 @@ poll_round(struct pmd *pmd, uint64_t start)
         /* Packets that come back must go on before those that follow them
          * on the same queue are classified. */
         n_answers = side_road_answers(pmd);
+        perf_lap(pmd, PMD_STAGE_ANSWERS);
         if (rxq->port->vhost) {
             n = main_road_poll(pmd, rxq->port, rxq->qid);
         } else {
             n = side_road_poll(pmd, rxq->port, rxq->qid);
+            perf_lap(pmd, n ? PMD_STAGE_SIDE_ROAD : PMD_STAGE_EMPTY);
         }
         if (n) {
             uint64_t now = rte_get_tsc_cycles();

@@ -127,6 +127,20 @@ void pmd_get_load(const struct pmd *, unsigned int n, struct pmd_load *);
  * of the thread's cycles, or more, were busy. */
 bool pmd_is_overloaded(const struct pmd *, unsigned int percent);
 
+/* Stages of a busy round of polling: the cycles that each took, while
+ * "pmd-perf-metrics" were on. */
+#define PMD_STAGES                                              \
+    PMD_COUNTER(STAGE_ANSWERS, "upcall answers")                \
+    PMD_COUNTER(STAGE_EMPTY, "empty queues")                    \
+    PMD_COUNTER(STAGE_PEEK, "peek")                             \
+    PMD_COUNTER(STAGE_CLASSIFY, "classify")                     \
+    PMD_COUNTER(STAGE_EXECUTE, "execute")                       \
+    PMD_COUNTER(STAGE_PUT, "put")                               \
+    PMD_COUNTER(STAGE_RELEASE, "release")                       \
+    PMD_COUNTER(STAGE_SIDE_ROAD, "side road")                   \
+    PMD_COUNTER(STAGE_OTHER, "other")
+#define PMD_N_STAGES (PMD_STAGE_OTHER - PMD_STAGE_ANSWERS + 1)
+
 /* Counters of a thread, since it was started or last cleared. */
 #define PMD_COUNTERS                                            \
     PMD_COUNTER(RX, "packets received")                         \
@@ -152,7 +166,9 @@ bool pmd_is_overloaded(const struct pmd *, unsigned int percent);
     PMD_COUNTER(IDLE_CYCLES, "idle cycles")                     \
     PMD_COUNTER(BUSY_CYCLES, "processing cycles")               \
     PMD_COUNTER(SLEEP_CYCLES, "sleep cycles")                   \
-    PMD_COUNTER(SLEEPS, "sleeps")
+    PMD_COUNTER(SLEEPS, "sleeps")                               \
+    PMD_STAGES                                                  \
+    PMD_COUNTER(STAGE_PACKETS, "packets in stages")
 
 enum pmd_counter {
 #define PMD_COUNTER(ENUM, TEXT) PMD_##ENUM,
