@@ -64,6 +64,12 @@ tests_vhost_guest_SOURCES = \
 tests_vhost_guest_LDADD = $(OVS_LIBS)
 tests_vhost_guest_DEPENDENCIES = $(OVS_ARCHIVES)
 
+# The bare loop that a switch is measured against.
+noinst_PROGRAMS += tests/vhost-floor
+tests_vhost_floor_SOURCES = tests/vhost-floor.c
+tests_vhost_floor_LDADD = $(OVS_LIBS)
+tests_vhost_floor_DEPENDENCIES = $(OVS_ARCHIVES)
+
 # Where the suites' macros come from: ours first, then OVS's.
 autotest = $(AUTOM4TE) --language=autotest -I tests -I '$(srcdir)' -I '$(OVS_SRC)'
 
