@@ -18,16 +18,24 @@ import contextlib
 import os
 import re
 
-from differential import flows
-from differential.ports import TapPort, VhostPort
+from differential import flows, tables
+from differential.ports import (LOCAL_MAC, REMOTE_MAC, TapPort, VhostPort,
+                                VxlanPort)
 from differential.unixctl import Unixctl
-from ovs_accel.proc import Failure, wait_until
+from ovs_accel.proc import Failure, run, wait_until
 from ovs_accel.switch import Switch, problems
 
 MARK_MAC = "06:00:00:00:00:01"
 MARK_ID = 9
+MARK_RULE = "dl_src=%s,actions=output:1,output:2,output:3,output:9,in_port" \
+    % MARK_MAC
 
 BUSY = re.compile(r"in flight: [1-9]|queued: [1-9]")
+
+CT_TIMEOUTS = ["%s=86400" % state for state in (
+    "tcp_syn_sent", "tcp_syn_recv", "tcp_established", "tcp_fin_wait",
+    "tcp_time_wait", "tcp_close", "udp_first", "udp_single", "udp_multiple",
+    "icmp_first", "icmp_reply")]
 
 SETTINGS = {"pmd_maxsleep": "100", "flow_limit": "200000"}
 
@@ -35,18 +43,18 @@ SETTINGS = {"pmd_maxsleep": "100", "flow_limit": "200000"}
 class Side:
     """One bridge.  Port N of it is called PREFIX-pN."""
 
-    def __init__(self, switch, prefix, datapath, vhost_type):
+    def __init__(self, switch, prefix, datapath, vhost_type, net):
         self.datapath = datapath
         self.bridge = prefix + "-br"
         self._switch = switch
-        switch.vsctl("add-br", self.bridge, "--", "set", "bridge",
-                     self.bridge, "datapath_type=" + datapath,
-                     "fail-mode=secure",
-                     "other-config:hwaddr=aa:55:aa:55:00:00")
+        self._add_bridge(self.bridge, "aa:55:aa:55:00:00")
+        for meter in tables.METERS:
+            self.ofctl("add-meter", self.bridge, meter)
         self.ports = {
             "1": self._vhost(prefix + "-p1", vhost_type, []),
             "2": self._vhost(prefix + "-p2", vhost_type, ["--packed"]),
             "3": TapPort(switch, self.bridge, prefix + "-p3"),
+            "4": self._tunnel(prefix, vhost_type, net),
         }
         for number, port in self.ports.items():
             switch.vsctl("set", "interface", port.name,
@@ -55,6 +63,52 @@ class Side:
     def _vhost(self, name, vhost_type, guest_args):
         return VhostPort(self._switch, self.bridge, name, vhost_type, MARK_ID,
                          guest_args)
+
+    def _add_bridge(self, name, mac):
+        self._switch.vsctl("add-br", name, "--", "set", "bridge", name,
+                           "datapath_type=" + self.datapath,
+                           "fail-mode=secure", "other-config:hwaddr=" + mac)
+
+    def _tunnel(self, prefix, vhost_type, net):
+        """Returns a tunnel whose packets, and no others, go through an
+        underlay bridge of its own, as do marks, by a pair of patch ports."""
+        name, under = prefix + "-p4", prefix + "-under"
+        local, remote = net + ".1", net + ".2"
+        self._add_bridge(under, LOCAL_MAC)
+        with open("/proc/sys/net/ipv6/conf/%s/disable_ipv6" % under,
+                  "w") as f:
+            f.write("1")
+        run(["ip", "addr", "add", local + "/24", "dev", under])
+        run(["ip", "link", "set", under, "up"])
+        wire = VhostPort(self._switch, under, prefix + "-p5", vhost_type,
+                         MARK_ID, [])
+        ends = [prefix + "-p9", prefix + "-under-p9"]
+        for bridge, end, peer in ((self.bridge, ends[0], ends[1]),
+                                  (under, ends[1], ends[0])):
+            self._switch.vsctl("add-port", bridge, end, "--", "set",
+                               "interface", end, "type=patch",
+                               "options:peer=" + peer, "ofport_request=9")
+        self._switch.vsctl("set", "interface", wire.name, "ofport_request=1")
+        self._switch.vsctl("add-port", self.bridge, name, "--", "set",
+                           "interface", name, "type=vxlan",
+                           "options:remote_ip=" + remote, "options:key=flow")
+        self._switch.appctl("tnl/neigh/set", under, remote, REMOTE_MAC)
+        tunnel = "udp,ip_frag=no,tp_dst=4789,actions="
+        for rule in ("in_port=1,nw_dst=%s,%sLOCAL" % (local, tunnel),
+                     "in_port=LOCAL,%soutput:1" % tunnel,
+                     "in_port=1,dl_src=%s,actions=output:9" % MARK_MAC,
+                     "in_port=9,dl_src=%s,actions=output:1" % MARK_MAC):
+            self.ofctl("add-flow", under, rule)
+        return VxlanPort(name, wire, local, remote)
+
+    def patient_tracker(self):
+        """Has connections last as long as a table is tested."""
+        self._switch.vsctl("--", "--id=@dp", "create", "Datapath",
+                           "datapath_version=0", "--", "set", "Open_vSwitch",
+                           ".", "datapaths:%s=@dp" % self.datapath)
+        for zone in tables.ZONES:
+            self._switch.vsctl("add-zone-tp", self.datapath,
+                               "zone=%d" % zone, *CT_TIMEOUTS)
 
     def ofctl(self, *args):
         return self._switch.ofctl("-O", "OpenFlow15", *args)
@@ -73,9 +127,12 @@ class Bed:
         self._appctl = Unixctl(os.path.join(directory,
                                             "ovs-vswitchd.%d.ctl" % pid))
         self.sides = [Side(self._switch, "n", "netdev",
-                           "dpdkvhostuserclient"),
-                      Side(self._switch, "a", "accel", "accelvhost")]
+                           "dpdkvhostuserclient", "172.31.1"),
+                      Side(self._switch, "a", "accel", "accelvhost",
+                           "172.31.2")]
         self.ports = list(self.sides[0].ports)
+        for side in self.sides:
+            side.patient_tracker()
         self._make_mark()
 
     def _make_mark(self):
@@ -83,10 +140,7 @@ class Bed:
         this frame is the mark: one that comes out of all ports after what
         went in before it."""
         for side in self.sides:
-            side.ofctl("add-flow", side.bridge, "dl_src=%s,actions=%s"
-                       % (MARK_MAC, ",".join("output:" + number
-                                             for number in self.ports)
-                          + ",in_port"))
+            side.ofctl("add-flow", side.bridge, MARK_RULE)
             side.ports["1"].make_mark(MARK_MAC)
             side.ports["2"].await_mark()
             self.mark = side.ports["2"].take()[0]
@@ -101,13 +155,15 @@ class Bed:
     @contextlib.contextmanager
     def loaded(self, case):
         """Both bridges have the flow tables of 'case', and start without
-        megaflows.  Nothing revalidates those meanwhile, for that could delete
-        one on one side before it does on the other."""
+        megaflows and connections.  Nothing revalidates flows meanwhile, for
+        that could delete one on one side before it does on the other."""
         self._load(case)
         self._appctl.call("revalidator/pause")
         try:
             wait_until("no megaflow to be there", self._purge, 60,
                        interval=0.01, alive=[self._switch.vswitchd])
+            for side in self.sides:
+                side.ofctl("ct-flush", side.bridge)
             yield
         finally:
             if self._switch.vswitchd.alive():
@@ -119,8 +175,12 @@ class Bed:
         path = os.path.join(self.directory, "table")
         with open(path, "w", encoding="utf-8") as f:
             f.write("\n".join(case["rules"]) + "\n")
+        pops_mpls = any("pop_mpls" in rule for rule in case["rules"])
         for side in self.sides:
             side.ofctl("replace-flows", side.bridge, path)
+            for port in side.ports.values():
+                if isinstance(port, VxlanPort):
+                    port.hash_is_known = not pops_mpls
             for port, vid, address in case["macs"]:
                 self._appctl.call("fdb/add", side.bridge,
                                   side.ports[port].name, vid, address)

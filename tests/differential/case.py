@@ -21,48 +21,62 @@ from differential import frames, tables
 
 CHUNK = 250                     # Frames of a step; queues hold more.
 
+TUNNEL = "4"                    # Its packets are looked up again, too.
+
 # How often a base frame or a near miss is sent, in the end.
 BASES, MISSES = 0.1, 0.3
 
 
-def make_case(seed, n_frames, ports, mark_mac, directory):
+def make_case(seed, n_frames, ports, mark_rule, directory):
     """Returns a case of about 'n_frames' frames: its rules, the MAC addresses
     that the bridges know, and its steps, each an in_port, whether frames go
     one by one, and frames."""
     rng = random.Random(seed)
     vlan_limit = rng.choice([1, 2])
+    features = tables.random_features(rng)
     rules, recirculates = tables.random_table(rng, ports, vlan_limit,
-                                              mark_mac)
+                                              features, mark_rule)
     case = {"seed": seed, "vlan_limit": vlan_limit, "rules": rules,
             "macs": tables.static_macs(rng, ports), "steps": []}
     steps = case["steps"]
 
-    def add(batch, one_by_one=False):
-        """Adds steps that send pairs of port and frame."""
+    def add(batch, one_by_one=False, first=False):
+        """Adds steps that send pairs of port and frame, maybe for the first
+        time."""
         for port in ports:
             own = [frame for number, frame in batch if number == port]
-            steps.extend((port, one_by_one, own[i:i + CHUNK])
+            steps.extend((port, one_by_one or features.tracks
+                          or first and port == TUNNEL,
+                          own[i:i + CHUNK])
                          for i in range(0, len(own), CHUNK))
 
     # Recirculated packets that miss are asked about after others, or before,
     # which changes which megaflows there are; so packets that may miss go
-    # alone where that can be.  One by one is slow: send fewer then.
+    # alone where that can be.  One by one is slow: send fewer then.  Where
+    # connections are tracked, all go one by one: batches are sorted by flow.
     n_bases = int(n_frames * (BASES / 3 if recirculates else BASES))
     n_misses = int(n_frames * (MISSES / 4 if recirculates else MISSES))
-    bases = [(rng.choice(ports), frame) for frame
+
+    def fit(frame):
+        tracked = features.tracks and rng.random() < 0.85
+        return frames.sound(rng, frame) if tracked else frame
+
+    bases = [(rng.choice(ports), fit(frame)) for frame
              in frames.random_frames(rng, n_bases, directory)]
     misses = []
     for _ in range(n_misses):
         port, frame = rng.choice(bases)
         if rng.random() < 0.1:
             port = rng.choice(ports)
+        elif features.tracks and rng.random() < 0.4:
+            frame = fit(frames.reply(frame))
         else:
-            frame = frames.near_miss(rng, frame)
+            frame = fit(frames.near_miss(rng, frame))
         misses.append((port, frame))
 
-    add(bases, recirculates)
+    add(bases, recirculates, True)
     add(rng.choices(bases, k=3 * n_bases))
-    add(misses, recirculates)
+    add(misses, recirculates, True)
     left = n_frames - 4 * n_bases - n_misses
     add(rng.choices(bases + misses, k=max(left, 0)))
     return case

@@ -69,6 +69,70 @@ def l3_offset(frame):
     return ofs + 2
 
 
+def _checksum(data):
+    data = bytes(data) + bytes(len(data) % 2)
+    total = sum(struct.unpack(">%dH" % (len(data) // 2), data))
+    while total >> 16:
+        total = (total & 0xffff) + (total >> 16)
+    return total ^ 0xffff
+
+
+# By protocol: where the checksum is, and the least length.
+SUMS = {1: (2, 8), 6: (16, 20), 17: (6, 8), 58: (2, 8)}
+TCP_FLAGS = [0x02, 0x02, 0x12, 0x10, 0x10, 0x18, 0x11, 0x04]
+
+
+def sound(rng, frame):
+    """Returns 'frame', if it is of a protocol whose connections are tracked,
+    with what a connection tracker wants: good checksums and UDP lengths, and
+    TCP numbers within the window."""
+    data = bytearray(frame)
+    l3 = l3_offset(frame)
+    ethertype = frame[l3 - 2:l3]
+    if ethertype == b"\x08\x00" and len(frame) >= l3 + 20:
+        l4 = l3 + 4 * (data[l3] & 15)
+        end = l3 + struct.unpack_from(">H", data, l3 + 2)[0]
+        proto, addresses = data[l3 + 9], l3 + 12
+        if l3 + 20 <= l4 <= len(frame):
+            data[l3 + 10:l3 + 12] = bytes(2)
+            struct.pack_into(">H", data, l3 + 10, _checksum(data[l3:l4]))
+    elif ethertype == b"\x86\xdd" and len(frame) >= l3 + 40:
+        l4 = l3 + 40
+        end = l4 + struct.unpack_from(">H", data, l3 + 4)[0]
+        proto, addresses = data[l3 + 6], l3 + 8
+    else:
+        return frame
+    ofs, least = SUMS.get(proto, (0, 1 << 16))
+    if l4 + least > end or end > len(frame):
+        return bytes(data)
+    if proto == 17:
+        struct.pack_into(">H", data, l4 + 4, end - l4)
+    elif proto == 6:
+        struct.pack_into(">II", data, l4 + 4, 1000, 1000)
+        struct.pack_into(">H", data, l4 + 14, 0x7fff)
+        if rng.random() < 0.8:
+            data[l4 + 12:l4 + 14] = bytes([0x50, rng.choice(TCP_FLAGS)])
+    data[l4 + ofs:l4 + ofs + 2] = bytes(2)
+    pseudo = (b"" if proto == 1 else bytes(data[addresses:l3 + 20])
+              if ethertype == b"\x08\x00" else bytes(data[addresses:l4]))
+    pseudo += struct.pack(">HH", proto, end - l4) if pseudo else b""
+    struct.pack_into(">H", data, l4 + ofs,
+                     _checksum(pseudo + bytes(data[l4:end])) or 0xffff)
+    return bytes(data)
+
+
+def reply(frame):
+    """Returns 'frame' with the ends of its connection exchanged."""
+    l3 = l3_offset(frame)
+    ethertype = frame[l3 - 2:l3]
+    first, size = {b"\x08\x00": (l3 + 12, 4),
+                   b"\x86\xdd": (l3 + 8, 16)}.get(ethertype, (0, 6))
+    for ofs, n in [(first, size)] + [(first + 2 * size, 2)] * (first > 0):
+        frame = (frame[:ofs] + frame[ofs + n:ofs + 2 * n]
+                 + frame[ofs:ofs + n] + frame[ofs + 2 * n:])
+    return frame
+
+
 def _flip_bit(rng, frame):
     data = bytearray(frame)
     data[rng.randrange(min(len(data), 80))] ^= 1 << rng.randrange(8)

@@ -18,6 +18,7 @@ import os
 import socket
 import struct
 import time
+import zlib
 
 from differential.pcap import PcapTail, write_pcap
 from differential.unixctl import Unixctl
@@ -176,6 +177,77 @@ class TapPort:
 
     def problems(self):
         return []
+
+
+# What the encapsulated frames of a tunnel have in common.
+LOCAL_MAC, REMOTE_MAC = "aa:55:aa:55:00:01", "aa:55:aa:55:00:02"
+VXLAN_PORT = 4789
+OUTER = 50                      # Bytes, of Ethernet, IPv4, UDP and VXLAN.
+
+
+def header_sum(header):
+    total = sum(struct.unpack("!10H", header))
+    return (total & 0xffff) + (total >> 16) ^ 0xffff
+
+
+class VxlanPort:
+    """A native tunnel, seen from behind 'wire', the vhost port of its
+    underlay bridge, between addresses 'local' and 'remote'.  Frames go in as
+    the tunnel's payload, marks plain, and what comes out is encapsulated,
+    without what is not the same on both sides."""
+
+    def __init__(self, name, wire, local, remote):
+        self.name = name
+        self.mark = None
+        # Whether the UDP source port, which is made of a packet's hash, is
+        # the same on both sides.
+        self.hash_is_known = True
+        self._wire = wire
+        self._addresses = [bytes(map(int, address.split(".")))
+                           for address in (local, remote)]
+
+    def takes(self, frame):
+        return self._wire.takes(bytes(OUTER) + frame)
+
+    def _encapsulate(self, frame):
+        dice = zlib.crc32(frame)
+        local, remote = self._addresses
+        ip = struct.pack("!BBHHHBBH4s4s", 0x45, 0, OUTER - 14 + len(frame),
+                         dice & 0xffff, 0x4000, 64, 17, 0, remote, local)
+        ip = ip[:10] + struct.pack("!H", header_sum(ip)) + ip[12:]
+        flags = 8 if dice % 32 else 0
+        return (bytes.fromhex((LOCAL_MAC + REMOTE_MAC).replace(":", ""))
+                + b"\x08\x00" + ip
+                + struct.pack("!HHHH", 0xc000 | dice >> 18, VXLAN_PORT,
+                              16 + len(frame), 0)
+                + struct.pack("!II", flags << 24, dice % 3 << 8) + frame)
+
+    def start_sending(self, frames):
+        self._wire.start_sending([
+            frame if frame == self.mark else self._encapsulate(frame)
+            for frame in frames])
+
+    def finish_sending(self):
+        self._wire.finish_sending()
+
+    def await_mark(self):
+        self._wire.await_mark()
+
+    def _neutral(self, frame):
+        """Returns 'frame' without outer addresses and checksum, if they are
+        right."""
+        ends = b"".join(self._addresses)
+        if frame[26:34] == ends and not header_sum(frame[14:34]):
+            frame = frame[:24] + bytes(10) + frame[34:]
+            if not self.hash_is_known:
+                frame = frame[:34] + bytes(2) + frame[36:]
+        return frame
+
+    def take(self):
+        return [self._neutral(frame) for frame in self._wire.take()]
+
+    def problems(self):
+        return self._wire.problems()
 
 
 def restore_tag(frame, auxdata):

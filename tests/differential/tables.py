@@ -14,6 +14,8 @@
 
 """Random OpenFlow tables whose matches are about what frames.py makes."""
 
+import collections
+
 from differential.frames import IPV4, IPV6, MACS, PORTS, VIDS
 
 # Tables with random rules.  Table 0 comes before them.
@@ -21,10 +23,10 @@ FIRST, LAST = 1, 4
 
 # If ofproto handles two tags (other_config:vlan-limit), only what is untagged
 # gets tags, only these are taken away again, and no rule says NORMAL: what
-# these do then depends on whether there is a second tag, but the megaflow that ofproto makes for a packet
-# without one does not match on its absence.  So two megaflows with different
-# actions match a packet with two tags, and which of them does is chance, with
-# either datapath.
+# these do then depends on whether there is a second tag, but the megaflow that
+# ofproto makes for a packet without one does not match on its absence.  So two
+# megaflows with different actions match a packet with two tags, and which of
+# them does is chance, with either datapath.
 UNTAGGED = "0x0000/0x1000"
 
 # Makes megaflows match on the type and code of ICMPv6.  Without it they may
@@ -41,6 +43,30 @@ L4 = {"ip": ["tcp", "tcp", "udp", "udp", "sctp", "icmp"],
       "ipv6": ["tcp6", "tcp6", "udp6", "udp6", "sctp6", "icmp6,icmp_type=128",
                "icmp6,icmp_type=135,icmp_code=0",
                "icmp6,icmp_type=136,icmp_code=0"]}
+
+
+# What a table may have beyond flows whose outcome each packet decides alone.
+#
+# 'copies': clone(), check_pkt_larger(), meters, outputs of a part.
+# odp_execute makes copies of packets that end where the frame does, and writes
+# fields of ARP, MPLS and ICMP without a look at where that is: there are no
+# such actions then.
+#
+# 'tracks': connection tracking.  What becomes of a packet then depends on the
+# packets before it.  The rest is as with 'copies', as ct() copies too.
+Features = collections.namedtuple("Features", ["copies", "tracks"])
+
+ZONES = [0, 1, 2]
+CT_STATES = ["-trk", "+trk", "+trk+new", "+trk+est", "+trk-new", "+trk+rpl",
+             "+trk-rpl", "+trk+inv", "+trk-inv", "+trk+rel", "+trk+snat",
+             "+trk-dnat", "+est-rpl"]
+METERS = ["meter=%d %s bands=type=drop rate=4000000000" % pair
+          for pair in [(1, "pktps"), (2, "kbps"), (3, "kbps stats")]]
+
+
+def random_features(rng):
+    kind = rng.random()
+    return Features(copies=kind < 0.6, tracks=kind < 0.25)
 
 
 def weighted(rng, weights):
@@ -78,8 +104,9 @@ class Rule:
     """A rule of table 'table', being made.  Matches may only be about fields
     that the packet certainly has, and so may actions."""
 
-    def __init__(self, rng, table, ports, vlan_limit):
+    def __init__(self, rng, table, ports, vlan_limit, features):
         self.rng = rng
+        self.features = features
         self.vlan_limit = vlan_limit
         self.table = table
         self.ports = ports
@@ -90,6 +117,8 @@ class Rule:
         self.tagged = False
         self.n_tags = 2         # At most.
         self.recirculates = False
+        self.cloning = False
+        self.popped = False     # Now IPv4 only according to pop_mpls.
         self._make_match()
 
     def one_in(self, n):
@@ -114,6 +143,8 @@ class Rule:
             pool += [self._match_mpls] * 3
         if self.table > FIRST:
             pool += [self._match_register]
+        if self.features.tracks:
+            pool += [self._match_ct] * 2
         fields = {}
         for _ in range(rng.choice([0, 1, 1, 1, 2, 2, 3])):
             name, value = rng.choice(pool)()
@@ -127,6 +158,8 @@ class Rule:
         self.n_tags = (0 if fields.get("vlan_tci") == UNTAGGED
                        else int(self.tagged or "vlan_tci" in fields)
                        if self.vlan_limit == 1 else 2)
+        if self.features.tracks and self.l3 in ("ip", "ipv6"):
+            fields["ip_frag"] = "no"
         self.match += ["%s=%s" % field for field in fields.items()]
 
     def _match_l2(self):
@@ -136,6 +169,7 @@ class Rule:
             lambda: ("dl_src", mac(rng)),
             lambda: ("dl_dst", mac(rng)),
             lambda: ("dl_dst", "01:00:00:00:00:00/01:00:00:00:00:00"),
+            lambda: ("tun_id", rng.choice(["0", "1", "0/1"])),
             lambda: ("dl_vlan", rng.choice(VIDS)),
             lambda: ("vlan_tci", rng.choice([
                 "0x1000/0x1000", "0x1001/0x1fff", "0x2000/0x2000",
@@ -199,6 +233,14 @@ class Rule:
     def _match_register(self):
         return "reg0", masked(self.rng, self.rng.randrange(4), 2)
 
+    def _match_ct(self):
+        rng = self.rng
+        choices = [("ct_state", rng.choice(CT_STATES))] * 4
+        choices += [("ct_zone", rng.choice(ZONES)),
+                    ("ct_mark", masked(rng, rng.randrange(4), 2)),
+                    ("ct_label", masked(rng, rng.randrange(4), 2))]
+        return rng.choice(choices)
+
     # Actions.
 
     def set(self, field, value):
@@ -218,21 +260,23 @@ class Rule:
             pool += [self._edit_ip] * 4
         if self.l4:
             pool += [self._edit_l4] * 3
-        if self.l3 == "arp":
+        if self.l3 == "arp" and not self.features.copies:
             pool += [self._edit_arp] * 3
-        if self.l3 in ("mpls", "mplsm"):
+        if self.l3 in ("mpls", "mplsm") and not self.features.copies:
             pool += [self._edit_mpls] * 4
         rng.choice(pool)()
 
     def _edit_l2(self):
         rng = self.rng
-        kind = rng.randrange(8)
-        if kind < 2:
+        kind = rng.randrange(9)
+        if kind == 8:
+            self.set("tun_id", rng.randrange(3))
+        elif kind < 2:
             self.set("eth_src", mac(rng))
         elif kind < 4:
             self.set("eth_dst", mac(rng))
         elif kind == 4 or not self.tagged:
-            if kind == 7 and self.l3:
+            if kind == 7 and self.l3 and not self.cloning:
                 self.actions.append("push_mpls:%s"
                                     % rng.choice(["0x8847", "0x8848"]))
                 self.l3, self.l4 = "mpls", ""
@@ -243,7 +287,7 @@ class Rule:
                                     % rng.choice(["0x8100", "0x88a8"]))
                 self.tagged = True
         elif kind == 5:
-            if self.n_tags <= 1:
+            if self.n_tags <= 1 and not self.cloning:
                 self.actions.append("pop_vlan")
                 self.tagged = False
         elif kind == 6:
@@ -277,7 +321,7 @@ class Rule:
         if name in ("tcp", "udp", "sctp"):
             self.set("%s_%s" % (name, rng.choice(["src", "dst"])),
                      rng.choice(PORTS))
-        elif self.l4 == "icmp":
+        elif self.l4 == "icmp" and not self.features.copies:
             self.set(rng.choice(["icmp_type", "icmp_code"]), rng.randrange(9))
         elif "icmp_code=0" in self.l4:
             self.set(*rng.choice([("nd_target", rng.choice(IPV6)),
@@ -305,7 +349,7 @@ class Rule:
         else:
             self.actions.append("pop_mpls:0x0800")
             self.l3, self.l4 = "ip", ""
-            self.recirculates = True
+            self.popped = self.recirculates = True
 
     def go_on(self):
         """Adds a lookup in a later table."""
@@ -315,6 +359,93 @@ class Rule:
             self.actions.append("move:NXM_OF_ETH_SRC[0..1]->NXM_NX_REG0[0..1]")
         self.actions.append("resubmit(,%d)"
                             % rng.randrange(self.table + 1, LAST + 1))
+
+    def _meter(self):
+        """Adds what may only be the first action."""
+        self.actions.append("meter:%d" % self.rng.randrange(1,
+                                                            len(METERS) + 1))
+
+    def output_cut(self):
+        self.actions.append("output(port=%s,max_len=%d)"
+                            % (self.rng.choice(self.ports),
+                               self.rng.choice([14, 60, 100, 1000])))
+
+    def _in_clone(self, add):
+        """Has 'add' add actions to the packet's copy.  Afterwards the packet
+        is as before, but not in the eyes of ofproto's check of actions: so
+        the copy loses no tag and gets no label."""
+        before = self.actions, self.l3, self.l4, self.tagged, self.n_tags
+        self.actions = []
+        self.cloning = True
+        # Without an action that cannot be undone ofproto makes no copy.
+        if self.one_in(2):
+            self.output_cut()
+        for _ in range(self.rng.randrange(3)):
+            self.edit()
+        add()
+        inner, self.cloning = self.actions, False
+        self.actions, self.l3, self.l4, self.tagged, self.n_tags = before
+        self.actions.append("clone(%s)" % ",".join(inner))
+
+    def go_on_by_size(self):
+        """Adds a lookup in a later table, which can tell the size."""
+        self.actions.append("check_pkt_larger(%d)->reg0[0]"
+                            % self.rng.choice([60, 100, 300, 420, 1000]))
+        self.actions.append("resubmit(,%d)"
+                            % self.rng.randrange(self.table + 1, LAST + 1))
+
+    def track(self):
+        """Adds an action for the connection tracker, and maybe a lookup of
+        the result."""
+        rng = self.rng
+        if self.one_in(10):
+            self.actions.append("ct_clear")
+            return
+        args = ["zone=%d" % rng.choice(ZONES)]
+        commits = self.one_in(2)
+        if commits:
+            args.append(rng.choice(["commit", "commit", "commit,force"]))
+            if self.one_in(2):
+                args.append("exec(set_field:%d->ct_mark)" % rng.randrange(4))
+            elif self.one_in(2):
+                args.append("exec(set_field:%d->ct_label)" % rng.randrange(4))
+        if self.one_in(2):
+            args.append("nat(%s)" % self._nat_range() if commits else "nat")
+        if self.table < LAST and self.one_in(2):
+            self.recirculates = True
+            args.append("table=%d" % rng.randrange(self.table + 1, LAST + 1))
+        self.actions.append("ct(%s)" % ",".join(args))
+
+    def _nat_range(self):
+        """Returns what leaves nothing to the random seed of a connection
+        tracker."""
+        address = self.rng.choice(IPV4 if self.l3 == "ip" else IPV6)
+        if self.one_in(2):
+            address = ("%s:%d" if self.l3 == "ip" else "[%s]:%d") % (
+                address, self.rng.choice(PORTS))
+        return "%s=%s" % (self.rng.choice(["src", "dst"]), address)
+
+    def may_track(self):
+        """Fragments wait for others, and for how long is time's business.
+        What is invalid cannot be committed."""
+        return (self.features.tracks and self.l3 in ("ip", "ipv6")
+                and "ct_state=+trk+inv" not in self.match
+                and "ip_frag=no" in self.match and not self.popped)
+
+    def deliver(self):
+        """Adds what brings the packet to ports, or nearer."""
+        rng = self.rng
+        ways = [self.output] * 6
+        if self.table < LAST:
+            ways += [self.go_on] * 3
+        if self.features.copies:
+            ways += [self.output_cut, lambda: self._in_clone(self.output)]
+            if self.table < LAST:
+                ways += [self.go_on_by_size,
+                         lambda: self._in_clone(self.go_on)]
+        if self.may_track():
+            ways += [self.track] * 9
+        rng.choice(ways)()
 
     def make_actions(self, normal):
         rng = self.rng
@@ -331,36 +462,40 @@ class Rule:
         if self.one_in(12):
             self.actions = ["drop"]
             return
+        if self.features.copies and self.one_in(5):
+            self._meter()
         for _ in range(rng.choice([1, 1, 1, 2, 2, 3])):
             for _ in range(rng.choice([0, 0, 1, 1, 2, 4])):
                 self.edit()
-            if self.table < LAST and rng.random() < 0.35:
-                self.go_on()
-            else:
-                self.output()
+            self.deliver()
 
     def __str__(self):
         return ",".join(self.match + ["actions=" + ",".join(self.actions)])
 
 
-def random_table(rng, ports, vlan_limit, mark_mac):
+def random_table(rng, ports, vlan_limit, features, mark_rule):
     """Returns rules, as ovs-ofctl takes them, and whether packets may
     recirculate."""
-    lines = ["priority=2,dl_src=%s,actions=%s"
-             % (mark_mac, ",".join(["output:%s" % port for port in ports]
-                                   + ["in_port"])),
+    lines = ["priority=2," + mark_rule,
              "priority=1,icmp6,actions=%s,resubmit(,%d)" % (READ_TYPE, FIRST),
              "priority=0,actions=resubmit(,%d)" % FIRST]
-    recirculates = False
+    recirculates = features.tracks
+    if features.tracks:
+        lines += ["priority=1,%s,ip_frag=no,actions=ct(%stable=%d)"
+                  % (match, rng.choice(["", "nat,", "commit,", nat]), FIRST)
+                  for match, nat in (
+                      ("ip", "commit,nat(src=10.0.1.9),"),
+                      ("tcp6", "commit,nat(dst=2001:db8::9),"),
+                      ("udp6", "commit,nat(src=[2001:db8::9]:80),"))]
     for table in range(FIRST, LAST + 1):
         n = rng.randrange(4, 30)
         priorities = rng.sample(range(1, 100), n)
         for priority in priorities:
-            rule = Rule(rng, table, ports, vlan_limit)
+            rule = Rule(rng, table, ports, vlan_limit, features)
             rule.make_actions(normal=True)
             recirculates |= rule.recirculates
             lines.append("table=%d,priority=%d,%s" % (table, priority, rule))
-        last = Rule(rng, table, ports, vlan_limit)
+        last = Rule(rng, table, ports, vlan_limit, features)
         last.match, last.l3, last.l4, last.tagged = [], "", "", False
         last.n_tags = 0 if vlan_limit == 1 else 2
         last.make_actions(normal=False)
