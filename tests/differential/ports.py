@@ -187,7 +187,9 @@ OUTER = 50                      # Bytes, of Ethernet, IPv4, UDP and VXLAN.
 
 def header_sum(header):
     total = sum(struct.unpack("!10H", header))
-    return (total & 0xffff) + (total >> 16) ^ 0xffff
+    while total > 0xffff:
+        total = (total & 0xffff) + (total >> 16)
+    return total ^ 0xffff
 
 
 class VxlanPort:

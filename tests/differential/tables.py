@@ -53,8 +53,15 @@ L4 = {"ip": ["tcp", "tcp", "udp", "udp", "sctp", "icmp"],
 # such actions then.
 #
 # 'tracks': connection tracking.  What becomes of a packet then depends on the
-# packets before it.  The rest is as with 'copies', as ct() copies too.
-Features = collections.namedtuple("Features", ["copies", "tracks"])
+# packets before it, and on the order in which its own copies are tracked.  If
+# a copy misses after it has recirculated, accel's upcall threads deal with it
+# while the actions after it go on, and netdev does all in the order of the
+# actions: so only the last action leads to other rules.  The rest is as with
+# 'copies', as ct() copies too.
+#
+# 'nats': NAT.  Without it ct(commit,force) may be: OVS's connection tracker
+# aborts if it finds what that leaves of a connection with NAT.
+Features = collections.namedtuple("Features", ["copies", "tracks", "nats"])
 
 ZONES = [0, 1, 2]
 CT_STATES = ["-trk", "+trk", "+trk+new", "+trk+est", "+trk-new", "+trk+rpl",
@@ -66,7 +73,7 @@ METERS = ["meter=%d %s bands=type=drop rate=4000000000" % pair
 
 def random_features(rng):
     kind = rng.random()
-    return Features(copies=kind < 0.6, tracks=kind < 0.25)
+    return Features(copies=kind < 0.6, tracks=kind < 0.25, nats=kind < 0.15)
 
 
 def weighted(rng, weights):
@@ -394,9 +401,9 @@ class Rule:
         self.actions.append("resubmit(,%d)"
                             % self.rng.randrange(self.table + 1, LAST + 1))
 
-    def track(self):
-        """Adds an action for the connection tracker, and maybe a lookup of
-        the result."""
+    def track(self, onward):
+        """Adds an action for the connection tracker, and maybe, if 'onward',
+        a lookup of the result."""
         rng = self.rng
         if self.one_in(10):
             self.actions.append("ct_clear")
@@ -404,14 +411,16 @@ class Rule:
         args = ["zone=%d" % rng.choice(ZONES)]
         commits = self.one_in(2)
         if commits:
-            args.append(rng.choice(["commit", "commit", "commit,force"]))
+            args.append(rng.choice(["commit", "commit", "commit"
+                                    if self.features.nats
+                                    else "commit,force"]))
             if self.one_in(2):
                 args.append("exec(set_field:%d->ct_mark)" % rng.randrange(4))
             elif self.one_in(2):
                 args.append("exec(set_field:%d->ct_label)" % rng.randrange(4))
-        if self.one_in(2):
+        if self.features.nats and self.one_in(2):
             args.append("nat(%s)" % self._nat_range() if commits else "nat")
-        if self.table < LAST and self.one_in(2):
+        if onward and self.one_in(2):
             self.recirculates = True
             args.append("table=%d" % rng.randrange(self.table + 1, LAST + 1))
         self.actions.append("ct(%s)" % ",".join(args))
@@ -432,19 +441,22 @@ class Rule:
                 and "ct_state=+trk+inv" not in self.match
                 and "ip_frag=no" in self.match and not self.popped)
 
-    def deliver(self):
-        """Adds what brings the packet to ports, or nearer."""
+    def deliver(self, last):
+        """Adds what brings the packet to ports, or nearer.  'last' says that
+        no more actions follow."""
         rng = self.rng
+        onward = self.table < LAST and (last or not self.features.tracks)
         ways = [self.output] * 6
-        if self.table < LAST:
+        if onward:
             ways += [self.go_on] * 3
         if self.features.copies:
             ways += [self.output_cut, lambda: self._in_clone(self.output)]
-            if self.table < LAST:
-                ways += [self.go_on_by_size,
-                         lambda: self._in_clone(self.go_on)]
+            if onward:
+                ways += [self.go_on_by_size]
+            if onward and not self.features.tracks:
+                ways += [lambda: self._in_clone(self.go_on)]
         if self.may_track():
-            ways += [self.track] * 9
+            ways += [lambda: self.track(onward)] * 9
         rng.choice(ways)()
 
     def make_actions(self, normal):
@@ -464,10 +476,11 @@ class Rule:
             return
         if self.features.copies and self.one_in(5):
             self._meter()
-        for _ in range(rng.choice([1, 1, 1, 2, 2, 3])):
+        n = rng.choice([1, 1, 1, 2, 2, 3])
+        for i in range(n):
             for _ in range(rng.choice([0, 0, 1, 1, 2, 4])):
                 self.edit()
-            self.deliver()
+            self.deliver(i == n - 1)
 
     def __str__(self):
         return ",".join(self.match + ["actions=" + ",".join(self.actions)])
@@ -482,7 +495,9 @@ def random_table(rng, ports, vlan_limit, features, mark_rule):
     recirculates = features.tracks
     if features.tracks:
         lines += ["priority=1,%s,ip_frag=no,actions=ct(%stable=%d)"
-                  % (match, rng.choice(["", "nat,", "commit,", nat]), FIRST)
+                  % (match, rng.choice(["", "nat,", "commit,", nat]
+                                       if features.nats
+                                       else ["", "commit,"]), FIRST)
                   for match, nat in (
                       ("ip", "commit,nat(src=10.0.1.9),"),
                       ("tcp6", "commit,nat(dst=2001:db8::9),"),
