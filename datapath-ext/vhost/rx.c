@@ -72,20 +72,26 @@ frame_init(const struct vhost_ring *ring, struct vhost_burst *burst,
         return VHOST_RX_TOO_SHORT;
     }
 
-    iov_pull(&iov, &frame->n_iov, &hdr, ring->hdr_len);
-    atomic_signal_fence(memory_order_seq_cst);
     frame->data = frame->room + VHOST_HEADROOM;
-    if (OVS_LIKELY(len > VHOST_SNAPSHOT && iov->iov_len > VHOST_SNAPSHOT)) {
-        memcpy(frame->data, iov->iov_base, VHOST_SNAPSHOT);
-        iov->iov_base = (uint8_t *) iov->iov_base + VHOST_SNAPSHOT;
-        iov->iov_len -= VHOST_SNAPSHOT;
-        frame->data_len = VHOST_SNAPSHOT;
-    } else {
-        frame->data_len = MIN(len, VHOST_SNAPSHOT);
-        iov_pull(&iov, &frame->n_iov, frame->data, frame->data_len);
-    }
-    frame->iov = iov;
+    frame->data_len = MIN(len, VHOST_SNAPSHOT);
     frame->tail_len = len - frame->data_len;
+    if (OVS_LIKELY(frame->n_iov == 1)) {
+        /* There is a whole Ethernet header behind the virtio-net header, so
+         * this does not reach beyond the chain, even where that is shorter
+         * than 'hdr'. */
+        const uint8_t *p = iov->iov_base;
+
+        memcpy(&hdr, p, sizeof hdr);
+        p += ring->hdr_len;
+        copy_head(frame->data, p, frame->data_len);
+        iov->iov_base = CONST_CAST(uint8_t *, p) + frame->data_len;
+        iov->iov_len = frame->tail_len;
+    } else {
+        iov_pull(&iov, &frame->n_iov, &hdr, ring->hdr_len);
+        iov_pull(&iov, &frame->n_iov, frame->data, frame->data_len);
+        frame->iov = iov;
+    }
+    atomic_signal_fence(memory_order_seq_cst);
 
     frame->offload.csum = false;
     frame->offload.gso = VHOST_GSO_NONE;

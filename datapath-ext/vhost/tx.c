@@ -76,11 +76,10 @@ frame_copy(const struct vhost_ring *ring, const struct vhost_frame *frame)
         iov_writer_put(&w, &hdr, ring->hdr_len);
     }
 
-    if (OVS_LIKELY(frame->data_len == VHOST_SNAPSHOT
-                   && w.left >= VHOST_SNAPSHOT)) {
-        memcpy(w.p, frame->data, VHOST_SNAPSHOT);
-        w.p += VHOST_SNAPSHOT;
-        w.left -= VHOST_SNAPSHOT;
+    if (OVS_LIKELY(w.left >= frame->data_len)) {
+        copy_head(w.p, frame->data, frame->data_len);
+        w.p += frame->data_len;
+        w.left -= frame->data_len;
     } else {
         iov_writer_put(&w, frame->data, frame->data_len);
     }

@@ -90,6 +90,36 @@ guest_read(void *dst, const void *src, size_t n)
     atomic_signal_fence(memory_order_seq_cst);
 }
 
+/* Copies 'n' bytes of a frame's head from or to guest memory.  Mostly that is
+ * between 64 and 192 bytes, for which a few copies of fixed size, which may
+ * overlap, do without a call. */
+static inline void
+copy_head(void *dst_, const void *src_, size_t n)
+{
+    const uint8_t *src = src_;
+    uint8_t *dst = dst_;
+
+    if (OVS_UNLIKELY(n < 8 || n > 192)) {
+        memcpy(dst, src, n);
+    } else if (OVS_LIKELY(n >= 64)) {
+        memcpy(dst, src, 64);
+        if (n > 128) {
+            memcpy(dst + 64, src + 64, 64);
+        }
+        memcpy(dst + n - 64, src + n - 64, 64);
+    } else if (n >= 16) {
+        if (n > 32) {
+            memcpy(dst + 16, src + 16, 16);
+            memcpy(dst + n - 32, src + n - 32, 16);
+        }
+        memcpy(dst, src, 16);
+        memcpy(dst + n - 16, src + n - 16, 16);
+    } else {
+        memcpy(dst, src, 8);
+        memcpy(dst + n - 8, src + n - 8, 8);
+    }
+}
+
 /* Pieces of host memory that make up a chain, in the making. */
 struct vring_sg {
     struct iovec *iov;
