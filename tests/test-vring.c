@@ -476,6 +476,37 @@ tx_send(struct bench *b, uint8_t (*bytes)[MAX_FRAME], unsigned int lens[],
     return n_sent;
 }
 
+/* Like tx_send(), all at once.  The frames have one length: so if a buffer is
+ * too small for one, it is for those behind it, and what is sent comes
+ * first. */
+static unsigned int
+tx_send_burst(struct bench *b, uint8_t (*bytes)[MAX_FRAME],
+              unsigned int lens[], unsigned int max, unsigned int max_len,
+              int *drop)
+{
+    static struct iovec iov[VHOST_BURST][MAX_FRAME];
+    struct vhost_frame *store = xzalloc_cacheline(VHOST_BURST * sizeof *store);
+    uint64_t too_long = b->port->tx->stats.drops[VHOST_TX_TOO_LONG];
+    const struct vhost_frame *frames[VHOST_BURST];
+    unsigned int len = random_len(ETH_HEADER_LEN, max_len);
+    struct vhost_tx tx;
+    unsigned int n;
+
+    for (unsigned int i = 0; i < max; i++) {
+        random_frame(&store[i], iov[i], bytes[i], len);
+        frames[i] = &store[i];
+        lens[i] = len;
+    }
+    vhost_tx_begin(b->port, 0, &tx);
+    n = vhost_tx_put_burst(&tx, frames, max);
+    vhost_tx_end(&tx);
+    *drop = (n == max ? -1
+             : b->port->tx->stats.drops[VHOST_TX_TOO_LONG] > too_long
+             ? VHOST_TX_TOO_LONG : VHOST_TX_NO_DESC);
+    free_cacheline(store);
+    return n;
+}
+
 /* The device has frames, for which the guest may or may not have room. */
 static void
 tx_round(unsigned int n_steps)
@@ -489,6 +520,7 @@ tx_round(unsigned int n_steps)
 
     bench_init_random(&b, true, &features);
     for (unsigned int step = 0; step < n_steps; step++) {
+        unsigned int max = random_range(VHOST_BURST + 1);
         unsigned int lens[VHOST_BURST];
         unsigned int n_sent, id;
         uint32_t used;
@@ -504,8 +536,8 @@ tx_round(unsigned int n_steps)
         }
         driver_random_suppression(&b.driver);
 
-        n_sent = tx_send(&b, bytes, lens, random_range(VHOST_BURST + 1),
-                         max_len, &drop);
+        n_sent = (random_range(2) ? tx_send : tx_send_burst)(
+            &b, bytes, lens, max, max_len, &drop);
         for (unsigned int i = 0; i < n_sent; i++) {
             tx_get(&b, chains, bytes[i], lens[i], &n_posted);
         }

@@ -139,13 +139,11 @@ static unsigned int
 put_on_queue(struct pmd *pmd, struct port *port, unsigned int txq,
              const struct vhost_frame *const *frames, unsigned int n)
 {
-    unsigned int n_sent = 0;
+    unsigned int n_sent;
     struct vhost_tx tx;
 
     vhost_tx_begin(port->vhost, txq, &tx);
-    for (unsigned int i = 0; i < n; i++) {
-        n_sent += vhost_tx_put(&tx, frames[i]) < 0;
-    }
+    n_sent = vhost_tx_put_burst(&tx, frames, n);
     vhost_tx_end(&tx);
     pmd_count(pmd, PMD_SENT_BATCHES, 1);
     return n_sent;

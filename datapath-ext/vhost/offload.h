@@ -38,6 +38,12 @@ struct vhost_offload;
                                 | (1u << VIRTIO_NET_F_GUEST_TSO4)   \
                                 | (1u << VIRTIO_NET_F_GUEST_TSO6))
 
+/* Those without which a guest may not ask for anything in a frame's header
+ * (virtio 1.2, section 5.1.6.2). */
+#define VHOST_HOST_OFFLOADS ((1u << VIRTIO_NET_F_CSUM)              \
+                             | (1u << VIRTIO_NET_F_HOST_TSO4)       \
+                             | (1u << VIRTIO_NET_F_HOST_TSO6))
+
 /* Most segments of a frame: its sender must not keep us busy for long. */
 #define VHOST_MAX_SEGMENTS 2048
 

@@ -76,12 +76,13 @@ frame_init(const struct vhost_ring *ring, struct vhost_burst *burst,
     frame->data_len = MIN(len, VHOST_SNAPSHOT);
     frame->tail_len = len - frame->data_len;
     if (OVS_LIKELY(frame->n_iov == 1)) {
-        /* There is a whole Ethernet header behind the virtio-net header, so
-         * this does not reach beyond the chain, even where that is shorter
-         * than 'hdr'. */
         const uint8_t *p = iov->iov_base;
 
-        memcpy(&hdr, p, sizeof hdr);
+        if (OVS_UNLIKELY(ring->reads_hdr)) {
+            /* There is a whole Ethernet header behind it, so this stays
+             * within the chain even where the header is shorter. */
+            memcpy(&hdr, p, sizeof hdr);
+        }
         p += ring->hdr_len;
         copy_head(frame->data, p, frame->data_len);
         iov->iov_base = CONST_CAST(uint8_t *, p) + frame->data_len;
@@ -95,6 +96,11 @@ frame_init(const struct vhost_ring *ring, struct vhost_burst *burst,
 
     frame->offload.csum = false;
     frame->offload.gso = VHOST_GSO_NONE;
+    if (OVS_LIKELY(!ring->reads_hdr)) {
+        /* It lies in a cache line of its own in many a guest: one less to
+         * fetch from the guest's core. */
+        return VHOST_N_DROPS;
+    }
     if (OVS_UNLIKELY(hdr.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM
                      || hdr.gso_type != VIRTIO_NET_HDR_GSO_NONE)
         && !vhost_offload_from_hdr(&hdr, ring->offloads, frame->data,

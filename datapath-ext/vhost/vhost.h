@@ -306,6 +306,11 @@ void vhost_tx_begin(struct vhost_port *, unsigned int qid, struct vhost_tx *);
  * (as OVS's tx-retries-max does). */
 int vhost_tx_put(struct vhost_tx *, const struct vhost_frame *frame);
 
+/* Same for 'n' frames, in order.  Returns how many were sent. */
+unsigned int vhost_tx_put_burst(struct vhost_tx *,
+                                const struct vhost_frame *const frames[],
+                                unsigned int n);
+
 /* As vhost_tx_put(), for a packet of OVS's and what its flags ask for.  It
  * stays the caller's, but its checksums may change. */
 int vhost_tx_put_packet(struct vhost_tx *, struct dp_packet *);

@@ -95,22 +95,6 @@ vring_packed_prefetch(const struct vhost_ring *ring, unsigned int n)
     }
 }
 
-/* Stores what the descriptor that is 'n' after the next one says now, as a
- * hint only. */
-static inline bool
-vring_packed_look(const struct vhost_ring *ring, unsigned int n,
-                  uint64_t *addr, uint32_t *len)
-{
-    unsigned int slot = ring->next_avail + n;
-    const struct vring_packed_desc *d;
-
-    slot = slot < ring->size ? slot : slot - ring->size;
-    d = &ring->packed.desc[MIN(slot, ring->size - 1)];
-    *addr = guest_load64(&d->addr);
-    *len = guest_load32(&d->len);
-    return true;
-}
-
 /* Takes the next chain, adding its pieces to 'sg'.  Returns false if there is
  * none or the ring is broken.
  *

@@ -147,6 +147,23 @@ bool vring_break(struct vhost_ring *, const char *reason, unsigned int value);
 bool vring_packed_resume(struct vring_packed_desc *, unsigned int size,
                          bool to_guest, uint16_t *index, bool *wrap);
 
+/* Gets the caches ready for reading the 'len' bytes at 'p', the next piece of
+ * 'sg'.  The virtio-net header is not among them unless it will be read. */
+static inline void
+vring_prefetch_frame(const struct vhost_ring *ring, const struct vring_sg *sg,
+                     const uint8_t *p, uint32_t len)
+{
+    const uint8_t *end = p + MIN(len, VRING_PREFETCH_MAX);
+
+    if (!sg->n && !ring->reads_hdr) {
+        p += ring->hdr_len;
+    }
+    for (p = (const uint8_t *) ROUND_DOWN((uintptr_t) p, CACHE_LINE_SIZE);
+         p < end; p += CACHE_LINE_SIZE) {
+        OVS_PREFETCH(p);
+    }
+}
+
 /* Adds the buffer that a descriptor describes to 'sg'.  The guest may post
  * buffers of no length, whose address means nothing. */
 static inline void
@@ -175,10 +192,7 @@ vring_sg_add(struct vhost_ring *ring, struct vring_sg *sg,
         return;
     }
     if (!ring->to_guest) {
-        for (size_t i = 0; i < MIN(len, VRING_PREFETCH_MAX);
-             i += CACHE_LINE_SIZE) {
-            OVS_PREFETCH(p + i);
-        }
+        vring_prefetch_frame(ring, sg, p, len);
     }
 
     sg->iov[sg->n].iov_base = p;

@@ -163,25 +163,6 @@ vring_split_prefetch(const struct vhost_ring *ring, unsigned int n)
     }
 }
 
-/* Stores what the first descriptor of the chain that is 'n' after the next one
- * says now, as a hint only.  Returns false if there is none yet. */
-static inline bool
-vring_split_look(const struct vhost_ring *ring, unsigned int n,
-                 uint64_t *addr, uint32_t *len)
-{
-    uint16_t slot = (ring->next_avail + n) & (ring->size - 1);
-    const struct vring_desc *d;
-
-    if ((uint16_t) (ring->avail_seen - ring->next_avail) <= n) {
-        return false;
-    }
-    d = &ring->split.desc[guest_load16(&ring->split.avail->ring[slot])
-                          & (ring->size - 1)];
-    *addr = guest_load64(&d->addr);
-    *len = guest_load32(&d->len);
-    return true;
-}
-
 /* Takes the next chain, adding its pieces to 'sg'.  Returns false if there is
  * none or the ring is broken. */
 static inline bool

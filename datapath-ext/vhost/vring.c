@@ -32,13 +32,6 @@
 
 VLOG_DEFINE_THIS_MODULE(vhost_vring);
 
-/* How many chains ahead a transmitting thread looks at the available index and
- * fetches descriptors. */
-#define VRING_LOOKAHEAD VHOST_BURST
-
-/* How many chains ahead it fetches their buffers. */
-#define VRING_BUFFERS_AHEAD 4
-
 /* Where a packed ring begins, in the format of struct vring_config. */
 #define VRING_PACKED_NEW 0x8000
 
@@ -163,6 +156,7 @@ vring_create(const struct vring_config *c, struct vhost_ring **ringp)
     ring->event_idx = c->features & (1ull << VIRTIO_RING_F_EVENT_IDX);
     ring->indirect = c->features & (1ull << VIRTIO_RING_F_INDIRECT_DESC);
     ring->offloads = c->features & VHOST_OFFLOAD_FEATURES;
+    ring->reads_hdr = c->features & VHOST_HOST_OFFLOADS;
     /* Virtio 1.2 section 5.1.6.1: a legacy header ends before num_buffers. */
     ring->hdr_len = (c->features & (1ull << VIRTIO_F_VERSION_1)
                      || ring->mergeable || packed
@@ -369,41 +363,43 @@ vring_release(struct vhost_ring *ring, const struct vhost_burst *burst)
 
 /* Transmit: the guest's receive rings */
 
-/* Gets the buffer of the chain that is 'n' after the next one ready for being
- * written, as far as a frame like the last one would fill it. */
-static inline void
-vring_prefetch_buffer(struct vhost_ring *ring, unsigned int n)
+/* Finds a buffer in one piece for 'len' bytes, header included, on 'ring', a
+ * guest's receive ring, and gets it ready for being written.  Returns false,
+ * and leaves the ring as it is, if the next chain is not such a buffer, or if
+ * there is none: vring_gather() says what is the matter.
+ *
+ * The caller fills the buffer and gives it back with vring_give(), in the
+ * order taken, before it calls vring_gather(). */
+bool
+vring_take(struct vhost_ring *ring, uint32_t len, struct vring_buffer *buffer)
 {
-    uint64_t addr;
-    uint32_t len;
-    uint8_t *p;
+    struct vring_position start = vring_tell(ring);
+    struct vring_sg sg;
+    struct iovec iov;
 
-    if (!(ring->is_packed
-          ? vring_packed_look(ring, n, &addr, &len)
-          : vring_split_look(ring, n, &addr, &len))) {
-        return;
+    vring_sg_init(&sg, &iov, 1);
+    if (!vring_next(ring, ring->is_packed, &buffer->chain, &sg)) {
+        return false;
     }
-    len = MIN(len, ring->len_hint);
-    p = guest_memory_translate(ring->memory, &ring->region, addr, len);
-    for (uint32_t i = 0; p && i < len; i += CACHE_LINE_SIZE) {
-        prefetch_write(p + i);
+    if (OVS_UNLIKELY(sg.malformed || sg.too_long || sg.bytes < len)) {
+        vring_seek(ring, start);
+        return false;
     }
+    buffer->p = iov.iov_base;
+    for (uint32_t i = 0; i < MIN(len, VRING_PREFETCH_MAX);
+         i += CACHE_LINE_SIZE) {
+        prefetch_write(buffer->p + i);
+    }
+    return true;
 }
 
-/* Gets the caches ready for frames to come.  May find 'ring' broken. */
+/* Gives the guest 'buffer', 'len' bytes of which were filled.  It sees that
+ * with the next vring_publish(). */
 void
-vring_lookahead(struct vhost_ring *ring)
+vring_give(struct vhost_ring *ring, const struct vring_buffer *buffer,
+           uint32_t len)
 {
-    if (ring->is_packed) {
-        vring_packed_prefetch(ring, VRING_LOOKAHEAD);
-    } else {
-        unsigned int n = vring_split_n_avail(ring, VRING_LOOKAHEAD);
-
-        vring_split_prefetch(ring, MIN(n, VRING_LOOKAHEAD));
-    }
-    for (unsigned int i = 0; i < VRING_BUFFERS_AHEAD; i++) {
-        vring_prefetch_buffer(ring, i);
-    }
+    vring_use(ring, ring->is_packed, &buffer->chain, len);
 }
 
 /* Finds buffers for 'len' bytes, header included, on 'ring', a guest's receive
@@ -446,7 +442,6 @@ vring_gather(struct vhost_ring *ring, uint64_t len)
             goto error;
         }
     } while (sg.bytes < len);
-    vring_prefetch_buffer(ring, VRING_BUFFERS_AHEAD - 1);
     return VRING_GATHER_OK;
 
 error:
@@ -461,7 +456,6 @@ vring_commit(struct vhost_ring *ring, uint64_t len)
 {
     struct vring_scratch *s = ring->scratch;
 
-    ring->len_hint = MIN(len, VRING_PREFETCH_MAX);
     for (unsigned int i = 0; i < s->n_chains; i++) {
         uint32_t n = MIN(len, s->chains[i].len);
 

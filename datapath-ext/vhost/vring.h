@@ -84,6 +84,12 @@ struct vring_scratch {
     struct iovec iov[];         /* VHOST_BURST_IOV elements. */
 };
 
+/* A receive buffer of the guest in one piece: what nearly every frame gets. */
+struct vring_buffer {
+    struct vring_chain chain;
+    uint8_t *p;                 /* At least as long as was asked for. */
+};
+
 struct vhost_ring {
     /* Configuration. */
     union {
@@ -107,6 +113,7 @@ struct vhost_ring {
     bool event_idx;
     bool indirect;
     uint32_t offloads;          /* Of VHOST_OFFLOAD_FEATURES, negotiated. */
+    bool reads_hdr;             /* A virtio-net header may ask for some. */
     int callfd;
 
     /* Position. */
@@ -116,7 +123,6 @@ struct vhost_ring {
     bool used_wrap;
     uint16_t avail_seen;        /* Split: available index when last read. */
     uint16_t n_unpublished;     /* Given back, but not shown to the guest. */
-    uint32_t len_hint;          /* Bytes put last, as a guess at the next. */
     uint16_t signalled;         /* 'next_used' when last weighing a call. */
     bool signalled_valid;
     unsigned int region;        /* Hint for guest_memory_translate(). */
@@ -151,7 +157,9 @@ enum vring_gather {
     VRING_GATHER_MALFORMED      /* A chain was bad, and was given back. */
 };
 
-void vring_lookahead(struct vhost_ring *);
+bool vring_take(struct vhost_ring *, uint32_t len, struct vring_buffer *);
+void vring_give(struct vhost_ring *, const struct vring_buffer *,
+                uint32_t len);
 enum vring_gather vring_gather(struct vhost_ring *, uint64_t len);
 void vring_commit(struct vhost_ring *, uint64_t len);
 bool vring_publish(struct vhost_ring *);
