@@ -30,6 +30,7 @@
  * flushed. */
 
 #include "action/action.h"
+#include "odp-util.h"
 #include "pmd/pmd-private.h"
 #include "timeval.h"
 
@@ -275,6 +276,20 @@ output(struct pmd *pmd, const struct port *in, struct port *out,
     }
 }
 
+/* Returns the port 'port_no', or NULL.  Most frames of a burst go the same
+ * way. */
+static inline struct port *
+find_output(struct pmd *pmd, odp_port_t port_no)
+{
+    struct main_road *mr = pmd->main;
+
+    if (OVS_UNLIKELY(port_no != mr->out_no)) {
+        mr->out_no = port_no;
+        mr->out = port_table_find_output(pmd->env->ports, port_no);
+    }
+    return mr->out;
+}
+
 /* Runs a direct program on 'frame', received on 'in'.  Returns its fate: -1 if
  * an output was tried, else why it went nowhere. */
 static int
@@ -286,8 +301,7 @@ run_program(struct pmd *pmd, const struct action_program *program,
 
     ACTION_FOR_EACH_OP (op, program) {
         if (op->type == ACTION_OP_OUTPUT) {
-            struct port *out = port_table_find_output(pmd->env->ports,
-                                                      op->output.port);
+            struct port *out = find_output(pmd, op->output.port);
 
             if (out) {
                 output(pmd, in, out, op, frame);
@@ -366,6 +380,8 @@ execute(struct pmd *pmd, struct port *in)
     bool aside = false;         /* The previous frame took the side road. */
     unsigned int n_main = 0;
 
+    mr->out_no = ODPP_NONE;
+    mr->out = NULL;
     for (unsigned int i = 0; i < mr->burst.n; i++) {
         struct vhost_frame *frame = mr->burst.frames[i];
 

@@ -57,6 +57,10 @@ struct main_road {
     struct megaflow *flows[VHOST_BURST];
     uint16_t tcp_flags[VHOST_BURST];
 
+    /* The port that was last output to in this burst. */
+    odp_port_t out_no;
+    struct port *out;
+
     /* Outputs of this burst, by receiver. */
     unsigned int n_outputs;
     struct main_output outputs[MAIN_OUTPUTS];

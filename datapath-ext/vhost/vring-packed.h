@@ -140,6 +140,11 @@ vring_packed_next(struct vhost_ring *ring, struct vring_chain *chain,
     return true;
 }
 
+BUILD_ASSERT_DECL(offsetof(struct vring_packed_desc, id)
+                  == offsetof(struct vring_packed_desc, len) + 4);
+BUILD_ASSERT_DECL(offsetof(struct vring_packed_desc, flags)
+                  == offsetof(struct vring_packed_desc, len) + 6);
+
 /* Gives 'chain' back, with 'len' bytes written to it.  Chains go back in the
  * order they came, so that a used descriptor takes the place of the first one
  * of its own chain.
@@ -159,13 +164,14 @@ vring_packed_use(struct vhost_ring *ring, const struct vring_chain *chain,
         flags |= VRING_DESC_F_WRITE;
     }
 
-    d->id = chain->id;
-    d->len = len;
     if (!ring->n_unpublished) {
         ring->first_used = ring->next_used;
         ring->first_used_flags = flags;
+        d->id = chain->id;
+        d->len = len;
     } else {
-        guest_store16_release(&d->flags, flags);
+        guest_store64_release(&d->len, len | (uint64_t) chain->id << 32
+                                       | (uint64_t) flags << 48);
     }
     vring_packed_advance(ring, chain->n_desc, &ring->next_used,
                          &ring->used_wrap);

@@ -62,10 +62,10 @@ guest_store16_release(void *p, uint16_t value)
     __atomic_store_n((uint16_t *) p, value, __ATOMIC_RELEASE);
 }
 
-static inline uint64_t
-guest_load64(const void *p)
+static inline void
+guest_store64_release(void *p, uint64_t value)
 {
-    return __atomic_load_n((const uint64_t *) p, __ATOMIC_RELAXED);
+    __atomic_store_n((uint64_t *) p, value, __ATOMIC_RELEASE);
 }
 
 /* Gets the cache line at 'p' ready for being written, which takes it away from
