@@ -100,10 +100,11 @@ def read_pcap(path):
 
 
 def check(received, expected):
-    """Checks that 'received' is some of the values of 'expected', whose keys
-    are a sender and the number of one of its frames: each at most once, each
-    sender's in order, and unchanged.  Returns how many there are."""
-    following = {}
+    """Checks that 'received' is some of what 'expected' tells: for a sender
+    and the number of one of its frames, the flow of that frame and the frame.
+    Each comes at most once, unchanged, and in order within its flow.  Returns
+    how many there are."""
+    seen, following = set(), {}
     for position, got in enumerate(received):
         where = "frame %d of those received" % position
         tag = _TAG + (4 if got[12:14] == _VLAN else 0)
@@ -116,9 +117,13 @@ def check(received, expected):
         if (sender, number) not in expected:
             raise Failure("%s should have been dropped or gone to another "
                           "guest" % where)
-        if number < following.get(sender, 0):
-            raise Failure("%s comes twice or too late" % where)
-        if got != expected[sender, number]:
+        flow, frame_expected = expected[sender, number]
+        if (sender, number) in seen:
+            raise Failure("%s comes twice" % where)
+        if number < following.get((sender, flow), 0):
+            raise Failure("%s comes too late" % where)
+        if got != frame_expected:
             raise Failure("%s is not what the flows make of it" % where)
-        following[sender] = number + 1
+        seen.add((sender, number))
+        following[sender, flow] = number
     return len(received)

@@ -83,8 +83,8 @@ class Scenario:
                 sent[sender].append(verify.frame(header, payload))
                 after = self.outcome(sender, header)
                 if after is not None:
-                    expected[1 - sender][sender, number] = verify.frame(
-                        after, payload)
+                    expected[1 - sender][sender, number] = (
+                        header, verify.frame(after, payload))
         self.set_up(side)
         return side.verify(self.packed, sent, expected, self.others)
 
