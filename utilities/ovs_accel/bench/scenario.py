@@ -40,6 +40,7 @@ class Scenario:
     packed = True               # Whether rings are packed.
     other_config = {}           # Of the switch.
     verifiable = True
+    lossy = False               # Whether frames get lost that nobody counts.
 
     # How testpmd makes frames.  The rings hold all that circulate, so that
     # none is lost.
@@ -86,7 +87,8 @@ class Scenario:
                     expected[1 - sender][sender, number] = (
                         header, verify.frame(after, payload))
         self.set_up(side)
-        return side.verify(self.packed, sent, expected, self.others)
+        return side.verify(self.packed, sent, expected, self.others,
+                           self.lossy)
 
     # Measuring.
 

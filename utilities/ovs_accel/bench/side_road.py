@@ -24,11 +24,13 @@ class SideRoad(Scenario):
     target = 1.0
 
 
-class Kernel(SideRoad):
+class Kernel(SideRoad, Flowgen):
+    """The kernel drops what its sockets cannot hold."""
+
     name = "kernel"
     about = "64 bytes, to one end of a veth pair and in again by the other"
-    # The kernel drops what its sockets cannot hold: few at once.
-    bursts = 2
+    flow_count = 1000
+    lossy = True
 
     def set_up(self, side):
         side.start_switch()
@@ -54,7 +56,7 @@ class Conntrack(SideRoad, Flowgen):
     def flows(self):
         return ["ip,in_port=%s,actions=ct(table=1,zone=%d)" % (name, zone)
                 for zone, name in enumerate(GUESTS, 1)] + [
-            "table=1,ct_state=+new+trk,in_port=%s,"
+            "table=1,ct_state=+new+trk,ip,in_port=%s,"
             "actions=ct(commit,zone=%d),goto_table:2" % (name, zone)
             for zone, name in enumerate(GUESTS, 1)] + [
             "table=1,ct_state=+est+trk,ip,actions=goto_table:2",
