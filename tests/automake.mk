@@ -55,6 +55,7 @@ tests_vhost_guest_SOURCES = \
 	tests/vhost-guest-frame.c \
 	tests/vhost-guest-net.c \
 	tests/vhost-guest-packed.c \
+	tests/vhost-guest-ping.c \
 	tests/vhost-guest-proto.c \
 	tests/vhost-guest-ring.c \
 	tests/vhost-guest-show.c \

@@ -428,13 +428,81 @@ cmd_job(struct unixctl_conn *conn, int argc, const char *argv[],
     int skip = generate ? 1 : 2;
     struct smap args;
 
-    if (guest->net.job) {
+    if (guest->net.job || guest->net.ping) {
         unixctl_command_reply_error(conn, "busy with another job");
     } else if (parse_args(conn, generate ? JOB_ARGS STREAM_ARGS : JOB_ARGS,
                           argc - skip, argv + skip, &args)) {
         job_start(conn, guest, &args, argv[0], generate ? NULL : argv[1]);
         smap_destroy(&args);
     }
+}
+
+/* Round trips. */
+
+static void
+ping_free(struct vg_ping *ping)
+{
+    if (ping) {
+        free(ping->times);
+        free(ping);
+    }
+}
+
+static void
+guest_run_ping(struct vg_guest *guest)
+{
+    struct vg_ping *ping = guest->net.ping;
+    bool done = vg_ping_is_done(ping);
+
+    if (done || time_msec() >= guest->job_deadline) {
+        char *s = vg_ping_report(ping);
+
+        if (done) {
+            unixctl_command_reply(guest->job_conn, s);
+        } else {
+            reply_error(guest->job_conn, "timeout: %s", s);
+        }
+        free(s);
+        guest->job_conn = NULL;
+        guest->net.ping = NULL;
+        ping_free(ping);
+    }
+}
+
+static void
+cmd_ping(struct unixctl_conn *conn, int argc, const char *argv[],
+         void *guest_)
+{
+    struct vg_guest *guest = guest_;
+    struct vg_job stream_of = { .n_frames = 0 };
+    struct vg_ping *ping;
+    struct smap args;
+    char *error;
+
+    if (guest->net.job || guest->net.ping) {
+        unixctl_command_reply_error(conn, "busy with another job");
+        return;
+    } else if (!parse_args(conn, " count gap timeout " STREAM_ARGS, argc - 1,
+                           argv + 1, &args)) {
+        return;
+    }
+
+    ping = xzalloc(sizeof *ping);
+    error = job_parse_stream(guest, &args, &stream_of);
+    ping->stream = stream_of.stream;
+    ping->count = arg_number(&args, "count", 1000, 1, 10000000, &error);
+    ping->gap = 1000 * arg_number(&args, "gap", 0, 0, 60000000, &error);
+    guest->job_deadline = arg_deadline(&args, &error);
+    smap_destroy(&args);
+    if (error) {
+        unixctl_command_reply_error(conn, error);
+        free(error);
+        ping_free(ping);
+        return;
+    }
+    ping->times = xcalloc(ping->count, sizeof *ping->times);
+    guest->job_conn = conn;
+    guest->net.ping = ping;
 }
 
 static void
@@ -632,6 +700,7 @@ vg_cmd_init(struct vg_guest *guest)
         { "send", "HEX [KEY=VALUE]...", 1, INT_MAX, cmd_job },
         { "play", "FILE [KEY=VALUE]...", 1, INT_MAX, cmd_job },
         { "generate", "[KEY=VALUE]...", 0, INT_MAX, cmd_job },
+        { "ping-pong", "[KEY=VALUE]...", 0, INT_MAX, cmd_ping },
         { "halt", "", 0, 0, cmd_halt },
         { "respond", "IP MAC | off", 1, 2, cmd_respond },
         { "echo", "on|off", 1, 1, cmd_echo },
@@ -663,6 +732,9 @@ vg_cmd_run(struct vg_guest *guest)
     if (guest->net.job) {
         guest_run_job(guest);
     }
+    if (guest->net.ping) {
+        guest_run_ping(guest);
+    }
     if (guest->wait_conn) {
         guest_run_wait(guest);
     }
@@ -672,7 +744,7 @@ vg_cmd_run(struct vg_guest *guest)
 void
 vg_cmd_wait(const struct vg_guest *guest)
 {
-    if (guest->net.job) {
+    if (guest->net.job || guest->net.ping) {
         poll_timer_wait_until(guest->job_deadline);
     }
     if (guest->wait_conn) {

@@ -210,6 +210,9 @@ rx_verify(struct vg_net *net, const uint8_t *data, size_t len)
         c->rx_good += (*track)->good - good;
         c->rx_duplicate += (*track)->duplicate - duplicate;
         c->rx_reordered += (*track)->reordered - reordered;
+        if (net->ping && mark.generator == net->ping->stream.generator) {
+            vg_ping_note(net->ping, mark.seq);
+        }
         break;
 
     default:
@@ -424,11 +427,31 @@ job_run(struct vg_net *net)
     return i > 0;
 }
 
+/* Sends the next numbered frame of 'stream' at once, and stores its number in
+ * '*seq'. */
+int
+vg_net_send(struct vg_net *net, const struct vg_stream *stream, uint32_t *seq)
+{
+    static const struct virtio_net_hdr_mrg_rxbuf hdr;
+    static const struct vg_layout single = { .kind = VG_SINGLE };
+    int error;
+
+    vg_stream_make(stream, net->next_seq, net->tx_scratch);
+    error = tx_put(net, &net->txqs[0], &hdr, &single, net->tx_scratch,
+                   stream->size);
+    if (!error) {
+        *seq = net->next_seq;
+        net->next_seq = (net->next_seq + 1) % VG_MAX_SEQ;
+        vg_ring_publish(net->txqs[0].ring);
+    }
+    return error;
+}
+
 /* Starts 'job', which vg_net_end_job() gives back.  There must be none. */
 void
 vg_net_start_job(struct vg_net *net, struct vg_job *job)
 {
-    ovs_assert(!net->job);
+    ovs_assert(!net->job && !net->ping);
     job->refilled = time_usec();
     job->credit = 0;
     job->sent = 0;
@@ -594,6 +617,9 @@ vg_net_run(struct vg_net *net)
     if (net->job) {
         any |= job_run(net);
     }
+    if (net->ping) {
+        any |= vg_ping_run(net);
+    }
     for (unsigned int i = 0; i < 2 * net->dev.n_pairs; i++) {
         vg_ring_disarm(&net->dev.rings[i]);
     }
@@ -620,7 +646,8 @@ vg_net_wait(struct vg_net *net)
             }
         }
     }
-    if (net->job && net->job->rate && net->job->sent < net->job->count) {
+    if (net->ping
+        || (net->job && net->job->rate && net->job->sent < net->job->count)) {
         poll_timer_wait(1);
     }
 }

@@ -82,8 +82,9 @@
 
 VLOG_DEFINE_THIS_MODULE(vhost_guest);
 
-#define SPINS 300               /* Idle runs before we sleep. */
-#define CTL_EVERY 64            /* Runs between looks at the control socket. */
+#define SPINS 300               /* Default of --spins. */
+#define CTL_EVERY 64            /* Runs between looks at the control socket, */
+#define CTL_SELDOM 4096         /* unless --spins is at least this. */
 
 struct options {
     struct vg_config config;
@@ -91,6 +92,7 @@ struct options {
     char *unixctl_path;
     uint8_t id;
     uint32_t seed;
+    unsigned int spins;         /* Idle runs before we sleep. */
 };
 
 static const char options_help[] =
@@ -115,6 +117,8 @@ static const char options_help[] =
     "  --rx-csum           negotiate to receive frames without checksum...\n"
     "  --rx-tso            ...and, too, frames to be cut into segments\n"
     "  --id=N              generator number, 0 to 255 (default: 1)\n"
+    "  --spins=N           looks at idle rings before sleeping until the\n"
+    "                      switch calls, 0 to 1000000000 (default: 300)\n"
     "  --seed=N            for random layouts (default: any, see status)\n"
     "  --timeout=S         for replies of the switch (default: 10)\n";
 
@@ -130,6 +134,8 @@ static const char commands_help[] =
     "  send HEX [JOB]      send this frame\n"
     "  play FILE [JOB]     send the frames of this pcap file\n"
     "  generate [JOB] [STREAM]   send numbered frames\n"
+    "  ping-pong [PING] [STREAM]   one numbered frame at a time to a guest\n"
+    "                      that echoes; answers percentiles, in ns\n"
     "  halt                end the present one of these early\n"
     "  respond IP MAC|off  answer ARP requests and pings\n"
     "  echo on|off         send all that is received back\n"
@@ -145,6 +151,7 @@ static const char commands_help[] =
     "JOB: count=N (send: 1, play: all, generate: 1000; 0: until halt)\n"
     "     timeout=S (30) burst=N (32) rate=N (per second; 0: no limit)\n"
     "     queue=N (by flow) layout=LAYOUT (single) hdr=HEX (virtio-net)\n"
+    "PING: count=N (1000) gap=US, silence before each (0) timeout=S (30)\n"
     "LAYOUT: single, chain=N, indirect, indirect=N, random\n"
     "STREAM: size=N (64, without FCS) flows=N (1) vlan=N dst-port=N\n"
     "     src-mac=MAC dst-mac=MAC src-ip=IP dst-ip=IP\n";
@@ -198,6 +205,7 @@ enum {
     OPT_RX_TSO,
     OPT_ID,
     OPT_SEED,
+    OPT_SPINS,
     OPT_TIMEOUT,
     VLOG_OPTION_ENUMS,
     DAEMON_OPTION_ENUMS
@@ -225,6 +233,7 @@ static const struct option long_options[] = {
     { "rx-tso", no_argument, NULL, OPT_RX_TSO },
     { "id", required_argument, NULL, OPT_ID },
     { "seed", required_argument, NULL, OPT_SEED },
+    { "spins", required_argument, NULL, OPT_SPINS },
     { "timeout", required_argument, NULL, OPT_TIMEOUT },
     { "help", no_argument, NULL, 'h' },
     { "version", no_argument, NULL, 'V' },
@@ -372,6 +381,10 @@ parse_option(int opt, struct options *o)
         o->seed = number("seed", 1, INT_MAX);
         return true;
 
+    case OPT_SPINS:
+        o->spins = number("spins", 0, 1000000000);
+        return true;
+
     VLOG_OPTION_HANDLERS
     DAEMON_OPTION_HANDLERS
 
@@ -411,6 +424,7 @@ parse_options(int argc, char *argv[], struct options *o)
             .n_kept = 16,
         },
         .id = 1,
+        .spins = SPINS,
     };
     random_init();
     while (!o->seed) {
@@ -480,14 +494,16 @@ check_options(const struct options *o)
 /* Polls while there is something to do and for a little longer, then
  * sleeps. */
 static void
-guest_loop(struct vg_guest *guest, struct unixctl_server *server)
+guest_loop(struct vg_guest *guest, struct unixctl_server *server,
+           unsigned int spins)
 {
+    unsigned int ctl_every = spins < CTL_SELDOM ? CTL_EVERY : CTL_SELDOM;
     unsigned int n_idle = 0;
     unsigned int n_runs = 0;
 
     for (;;) {
-        bool sleepy = n_idle > SPINS;
-        bool look = sleepy || !(n_runs++ % CTL_EVERY);
+        bool sleepy = n_idle > spins;
+        bool look = sleepy || !(n_runs++ % ctl_every);
 
         if (look) {
             unixctl_server_run(server);
@@ -530,7 +546,7 @@ run(const struct options *o)
     VLOG_INFO("seed %"PRIu32, o->seed);
     daemonize_complete();
 
-    guest_loop(&guest, server);
+    guest_loop(&guest, server, o->spins);
 
     unixctl_server_destroy(server);
     vg_net_close(&guest.net);

@@ -43,6 +43,8 @@
  *   - vhost-guest-net.c: a network device on top: sends, receives, verifies,
  *     answers, and counts, all by its own books.
  *
+ *   - vhost-guest-ping.c: measures round trips.
+ *
  *   - vhost-guest-show.c, vhost-guest-cmd.c, vhost-guest.c: the command-line
  *     program.
  *
@@ -371,6 +373,20 @@ struct vg_job {
     long long int refilled;     /* ...at this time_usec(). */
 };
 
+/* One frame at a time, sent to somebody who sends it back. */
+struct vg_ping {
+    struct vg_stream stream;
+    size_t count;
+    uint64_t gap;               /* Silence before each, in ns. */
+
+    size_t n_sent, n_back, n_lost;
+    bool inflight;
+    uint32_t seq;               /* Of the last one sent... */
+    uint64_t sent_at;           /* ...at this time, in ns. */
+    uint64_t next_at;           /* When to send the next. */
+    uint64_t *times;            /* Of the 'n_back' round trips, in ns. */
+};
+
 struct vg_counters {
     uint64_t tx_frames;         /* Put into transmit rings. */
     uint64_t tx_bytes;
@@ -414,6 +430,7 @@ struct vg_net {
     bool respond;
     struct vg_responder responder;
     struct vg_job *job;         /* Or NULL. */
+    struct vg_ping *ping;       /* Or NULL. */
     uint32_t next_seq;          /* Of the next numbered frame. */
     uint8_t *tx_scratch, *rx_scratch;
 };
@@ -432,6 +449,12 @@ int vg_net_stop(struct vg_net *);
 int vg_net_start(struct vg_net *, bool reset);
 void vg_net_hold_rx(struct vg_net *, bool hold);
 int vg_net_record(struct vg_net *, const char *file_name);
+int vg_net_send(struct vg_net *, const struct vg_stream *, uint32_t *seq);
+
+bool vg_ping_run(struct vg_net *);
+void vg_ping_note(struct vg_ping *, uint32_t seq);
+bool vg_ping_is_done(const struct vg_ping *);
+char *vg_ping_report(const struct vg_ping *);
 
 /* The program: commands from the control socket (lib/unixctl.h). */
 
@@ -450,7 +473,7 @@ struct vg_guest {
     bool exiting;
 
     /* Commands whose answer is due later. */
-    struct unixctl_conn *job_conn;      /* If 'net.job'. */
+    struct unixctl_conn *job_conn;      /* If 'net.job' or 'net.ping'. */
     long long int job_deadline;
     struct unixctl_conn *wait_conn;     /* Or NULL. */
     long long int wait_deadline;
