@@ -30,6 +30,7 @@ datapath_ext_vhost = \
 	datapath-ext/vhost/rx.c \
 	datapath-ext/vhost/session.c \
 	datapath-ext/vhost/session.h \
+	datapath-ext/vhost/sleep.c \
 	datapath-ext/vhost/socket.c \
 	datapath-ext/vhost/socket.h \
 	datapath-ext/vhost/tx.c \
@@ -70,6 +71,7 @@ datapath_ext_pmd = \
 	datapath-ext/pmd/pmd-private.h \
 	datapath-ext/pmd/pmd.c \
 	datapath-ext/pmd/pmd.h \
+	datapath-ext/pmd/poll-set.c \
 	datapath-ext/pmd/side-action.c \
 	datapath-ext/pmd/side-road.c \
 	datapath-ext/pmd/tx-steering.c

@@ -345,6 +345,23 @@ set_max_sleep(struct dp *dp, uint32_t max_sleep_us)
 }
 
 static void
+set_busy_poll(struct dp *dp, bool busy_poll)
+{
+    bool old;
+
+    atomic_read_relaxed(&dp->env.busy_poll, &old);
+    if (busy_poll != old) {
+        atomic_store_relaxed(&dp->env.busy_poll, busy_poll);
+        for (size_t i = 0; i < dp->n_pmds; i++) {
+            pmd_wake(dp->pmds[i]);
+        }
+        VLOG_INFO("PMD threads %s.", busy_poll
+                  ? "poll silent guests, too"
+                  : "wait for silent guests to notify them");
+    }
+}
+
+static void
 set_perf_metrics(struct dp *dp, bool perf_metrics)
 {
     bool old;
@@ -382,6 +399,7 @@ dp_set_config(struct dp *dp, const struct dp_config *config)
     set_rules(dp, &config->rules);
     dp_balance_set(dp, &config->balance);
     set_max_sleep(dp, config->max_sleep_us);
+    set_busy_poll(dp, config->busy_poll);
     set_perf_metrics(dp, config->perf_metrics);
     set_cache_entries(dp, config->cache_entries);
 }

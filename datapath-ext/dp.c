@@ -98,6 +98,7 @@ dp_create(const char *name, const char *dpif_type,
     dp->env.bonds = dp->bonds;
     dp->env.conntrack = dp->conntrack;
     atomic_init(&dp->env.max_sleep_us, 0);
+    atomic_init(&dp->env.busy_poll, false);
     atomic_init(&dp->env.perf_metrics, false);
     dp->env.cache_entries = FLOW_CACHE_DEFAULT;
     dp->shared = pmd_create_shared(&dp->env);

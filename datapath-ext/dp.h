@@ -120,6 +120,7 @@ int dp_port_set_steering(struct dp *, odp_port_t, bool by_hash);
 struct dp_config {
     const char *cpu_mask;       /* "pmd-cpu-mask" (hex), or NULL. */
     uint32_t max_sleep_us;      /* "pmd-maxsleep". */
+    bool busy_poll;             /* "pmd-busy-poll". */
     bool perf_metrics;          /* "pmd-perf-metrics". */
     unsigned int cache_entries; /* "pmd-flow-cache-size", FLOW_CACHE_MIN to
                                  * FLOW_CACHE_MAX. */

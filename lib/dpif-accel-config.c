@@ -129,6 +129,7 @@ dpif_accel_set_config(struct dpif *dpif, const struct smap *other_config)
         .cpu_mask = smap_get(other_config, "pmd-cpu-mask"),
         .max_sleep_us = MIN(MAX_SLEEP_US, smap_get_ullong(
                                 other_config, "pmd-maxsleep", 0)),
+        .busy_poll = smap_get_bool(other_config, "pmd-busy-poll", false),
         .perf_metrics = smap_get_bool(other_config, "pmd-perf-metrics",
                                       false),
         .cache_entries = get_cache_entries(other_config),

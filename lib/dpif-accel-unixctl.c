@@ -26,6 +26,7 @@
 #include "openvswitch/dynamic-string.h"
 #include "unixctl.h"
 #include "util.h"
+#include "vhost/vhost.h"
 
 struct show_args {
     const char *dp_name;        /* NULL: all. */
@@ -214,7 +215,7 @@ show_pmd_stats(const struct dp *dp OVS_UNUSED, struct pmd *pmd,
     static const enum pmd_counter more[] = {
         PMD_CACHE_MISS, PMD_CACHE_EVICTION, PMD_CACHE_NEVER, PMD_MAIN_ROAD,
         PMD_SIDE_ROAD, PMD_COPIES, PMD_PACKETS_MADE, PMD_SUBTABLES,
-        PMD_BURSTS, PMD_SLEEPS,
+        PMD_BURSTS, PMD_SLEEPS, PMD_KICKS,
     };
     struct ds *ds = args->ds;
     uint64_t c[PMD_N_COUNTERS];
@@ -427,6 +428,17 @@ rebalance(struct dp *dp, struct ds *ds)
 
 /* Books */
 
+static unsigned int
+n_asleep(const struct port *port)
+{
+    unsigned int n = 0;
+
+    for (unsigned int i = 0; i < port->n_rxq; i++) {
+        n += vhost_rx_is_asleep(port->vhost, i);
+    }
+    return n;
+}
+
 static void
 show_port(const struct port *port, struct ds *ds)
 {
@@ -438,6 +450,10 @@ show_port(const struct port *port, struct ds *ds)
                   port->type);
     ds_put_format(ds, "    received: %"PRIu64" (main road %"PRIu64
                   ", copies %"PRIu64")\n", t.rx, t.rx_main_road, t.copies);
+    if (port->vhost) {
+        ds_put_format(ds, "    rx queues: %u, asleep until the guest kicks: "
+                      "%u\n", port->n_rxq, n_asleep(port));
+    }
     ds_put_format(ds, "    forwarded: %"PRIu64", consumed: %"PRIu64
                   ", in flight: %"PRIu64"\n", t.forwarded, t.consumed,
                   t.in_flight);

@@ -157,6 +157,9 @@ add_queue_counters(struct netdev_custom_stats *stats,
     add_counter(stats, queue.bytes, "%s_q%u_bytes", dir, qid);
     add_counter(stats, n_drops(&queue), "%s_q%u_drops", dir, qid);
     add_counter(stats, queue.notifications, "%s_q%u_notifications", dir, qid);
+    if (rx) {
+        add_counter(stats, queue.sleeps, "rx_q%u_sleeps", qid);
+    }
 }
 
 int
@@ -167,8 +170,8 @@ accel_vhost_get_custom_stats(const struct netdev *netdev,
     unsigned int n_queues = netdev->n_rxq;
     struct vhost_port *port;
 
-    /* One counter per reason, and four per queue and direction. */
-    stats->counters = xcalloc(VHOST_N_DROPS + n_queues * 2 * 4,
+    /* One counter per reason, and nine per pair of queues. */
+    stats->counters = xcalloc(VHOST_N_DROPS + n_queues * 9,
                               sizeof *stats->counters);
     stats->size = 0;
 

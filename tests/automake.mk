@@ -28,6 +28,7 @@ test_accel_sources = \
 	tests/test-dp.c \
 	tests/test-flow-threads.c \
 	tests/test-flow.c \
+	tests/test-kick-model.c \
 	tests/test-meter.c \
 	tests/test-offload.c \
 	tests/test-placement.c \
@@ -37,10 +38,15 @@ test_accel_sources = \
 	tests/test-vhost-offload.c \
 	tests/test-vring-bad.c \
 	tests/test-vring-resume.c \
+	tests/test-vring-sleep.c \
 	tests/test-vring.c \
 	tests/test-vring.h \
 	tests/upcall-fixture.c \
 	tests/upcall-fixture.h \
+	tests/vhost-guest-packed.c \
+	tests/vhost-guest-ring.c \
+	tests/vhost-guest-split.c \
+	tests/vhost-guest.h \
 	tests/vring-driver.c \
 	tests/vring-driver.h
 
@@ -115,6 +121,7 @@ system_accel_at = \
 	tests/system-accel-openflow.at \
 	tests/system-accel-pmd.at \
 	tests/system-accel-ports.at \
+	tests/system-accel-sleep.at \
 	tests/system-accel-testsuite.at \
 	tests/system-accel-tools.at \
 	tests/system-accel-tso.at \

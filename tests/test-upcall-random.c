@@ -303,7 +303,7 @@ client_main(void *c_)
     unsigned int n_done;
 
     random_set_seed(hash_int(c->index, c->test->seed) | 1);
-    c->up = upcall_client_create(c->test->f.upcall);
+    c->up = upcall_client_create(c->test->f.upcall, -1);
     while (c->n_sent < c->n_packets) {
         bool wait = random_one_in(4);
 

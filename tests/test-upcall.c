@@ -101,7 +101,7 @@ gate_test_create(unsigned int n_threads)
 
     upcall_fixture_init(&t->f, gate_cb, t);
     upcall_set_n_threads(t->f.upcall, n_threads);
-    t->client = upcall_client_create(t->f.upcall);
+    t->client = upcall_client_create(t->f.upcall, -1);
     return t;
 }
 

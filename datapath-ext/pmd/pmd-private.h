@@ -81,6 +81,31 @@ struct pmd_poll_list {
     struct pmd_polled polled[];
 };
 
+/* What a thread knows of a queue of its list. */
+struct poll_queue {
+    bool awake;                 /* Is it polled? */
+    uint32_t n_empty;           /* Looks in a row that found nothing, and... */
+    uint64_t since;             /* ...TSC when they began. */
+};
+
+/* Which queues of its list a thread polls: those of guests' ports that have
+ * been silent are left out until the guest kicks.  The thread's own, but
+ * the first two, which are fixed. */
+struct poll_set {
+    struct vhost_waiter waiter;
+    int eventfd;                /* Tells of a new list, of 'exiting' and of
+                                 * answers.  Also in the waiter's 'epfd'. */
+    uint64_t serial;            /* Of the list that the rest is about. */
+    size_t n_queues;
+    struct poll_queue *queues;
+    size_t n_awake;
+    uint32_t *awake;            /* Indexes of the queues that are polled. */
+    uint64_t next_look;         /* TSC at which to look for kicks again... */
+    uint64_t look_cycles;       /* ...after so long, and how long a guest must
+                                 * have been silent. */
+    uint64_t silence_cycles;
+};
+
 /* A round of polling of which metrics are recorded. */
 struct pmd_round {
     uint64_t bursts, upcalls, sleep_cycles;     /* Counters at its begin. */
@@ -117,7 +142,7 @@ struct pmd {
 
     /* Polling threads. */
     OVSRCU_TYPE(struct pmd_poll_list *) poll_list;
-    struct seq *wakeup;         /* Changes with the list and 'exiting'. */
+    struct poll_set poll_set;
     pthread_t thread;
     atomic_bool exiting;
 
@@ -159,6 +184,67 @@ unsigned int main_road_poll(struct pmd *, struct port *in, unsigned int qid);
 /* Copies 'frame', received on 'in_port', into a dp_packet. */
 struct dp_packet *frame_to_packet(const struct vhost_frame *frame,
                                   odp_port_t in_port);
+
+/* poll-set.c */
+
+/* Called by the control thread; the thread must not run any more, and a grace
+ * period must have passed, when the set is destroyed. */
+void poll_set_create(struct pmd *);
+void poll_set_destroy(struct pmd *);
+
+/* Called by the control thread before it gives the thread 'list' in place of
+ * 'old' (null the first time), so that kicks reach it. */
+void poll_set_attach(struct pmd *, const struct pmd_poll_list *old,
+                     const struct pmd_poll_list *list);
+
+/* Wakes the thread: there is a new list, or it is to exit.  Any thread may
+ * call this. */
+void poll_set_wake(struct pmd *);
+
+/* Makes the thread poll all of its queues, for a while at least.  Any thread
+ * may call this. */
+void poll_set_wake_queues(struct pmd *);
+
+/* The following are called by the thread itself. */
+
+/* To be called at the start of each round, at TSC 'now'.  Returns the list to
+ * poll, of which the first 'poll_set.n_awake' indexes in 'poll_set.awake' are
+ * due. */
+const struct pmd_poll_list *poll_set_begin(struct pmd *, uint64_t now);
+
+/* Decides about the queue that is the 'i'th of those awake, a guest's, which
+ * has been silent.  Returns true if it fell asleep: another one, or none, is
+ * the 'i'th now. */
+bool poll_set_retire(struct pmd *, const struct pmd_poll_list *, size_t i);
+
+/* If no queue is awake and nothing else is to be done, blocks until there is,
+ * for 'timeout' ms at most, or without end if that is negative.  The thread
+ * quiesces.  Returns true if it slept. */
+bool poll_set_block(struct pmd *, int timeout);
+
+/* An empty look takes so little time that a thread that was preempted, or one
+ * with much to do, could take one or two of them for silence. */
+#define POLL_SET_MIN_LOOKS 16
+
+/* Notes that the 'i'th queue that is awake, of 'rxq', had 'n' packets at TSC
+ * 'now'.  Returns like poll_set_retire(). */
+static inline bool
+poll_set_note(struct pmd *pmd, const struct pmd_poll_list *list, size_t i,
+              unsigned int n, uint64_t now)
+{
+    struct poll_set *set = &pmd->poll_set;
+    struct poll_queue *q = &set->queues[set->awake[i]];
+
+    if (OVS_LIKELY(n)) {
+        q->n_empty = 0;
+    } else if (!q->n_empty++) {
+        q->since = now;
+    } else if (q->n_empty >= POLL_SET_MIN_LOOKS
+               && now - q->since >= set->silence_cycles) {
+        return poll_set_retire(pmd, list, i);
+    }
+    return false;
+}
 
 /* perf.c */
 void perf_create(struct pmd *);

@@ -23,12 +23,10 @@
 #include "coverage.h"
 #include "dpdk.h"
 #include "dpif-netdev-perf.h"
-#include "openvswitch/poll-loop.h"
 #include "openvswitch/vlog.h"
 #include "ovs-numa.h"
 #include "ovs-rcu.h"
 #include "pmd/pmd-private.h"
-#include "seq.h"
 #include "timeval.h"
 
 VLOG_DEFINE_THIS_MODULE(accel_pmd);
@@ -175,11 +173,18 @@ pmd_set_poll_list(struct pmd *pmd, const struct pmd_rxq *rxqs, size_t n)
         list->polled[i].rxq = rxqs[i];
         list->polled[i].load = &rxqs[i].port->loads[rxqs[i].qid];
     }
+    poll_set_attach(pmd, old, list);
     ovsrcu_set(&pmd->poll_list, list);
     if (old) {
         ovsrcu_postpone(free, old);
     }
-    seq_change(pmd->wakeup);
+    poll_set_wake(pmd);
+}
+
+void
+pmd_wake(struct pmd *pmd)
+{
+    poll_set_wake_queues(pmd);
 }
 
 void
@@ -292,17 +297,18 @@ struct round {
     bool full;                  /* A burst was large: there is work to do. */
 };
 
-/* Polls each queue once.  What it costs is put down to the queues that had
- * packets.  'start' is the TSC now. */
+/* Polls each queue that is awake once.  What it costs is put down to the
+ * queues that had packets.  'start' is the TSC now. */
 static struct round
 poll_round(struct pmd *pmd, uint64_t start)
 {
-    const struct pmd_poll_list *list = ovsrcu_get(struct pmd_poll_list *,
-                                                  &pmd->poll_list);
+    const struct pmd_poll_list *list = poll_set_begin(pmd, start);
     struct round round = { .n = side_road_answers(pmd), .full = false };
+    const struct poll_set *set = &pmd->poll_set;
+    size_t i = 0;
 
-    for (size_t i = 0; i < list->n; i++) {
-        const struct pmd_polled *polled = &list->polled[i];
+    while (i < set->n_awake) {
+        const struct pmd_polled *polled = &list->polled[set->awake[i]];
         const struct pmd_rxq *rxq = &polled->rxq;
         unsigned int n_answers, n;
 
@@ -327,6 +333,9 @@ poll_round(struct pmd *pmd, uint64_t start)
         }
         round.n += n_answers + n;
         round.full |= n >= LARGE_BURST;
+        if (!rxq->port->vhost || !poll_set_note(pmd, list, i, n, start)) {
+            i++;
+        }
     }
     return round;
 }
@@ -358,37 +367,29 @@ rest(struct pmd *pmd, const struct round *round, uint32_t *sleep_us)
     return sleeps;
 }
 
-static bool
-has_queues(const struct pmd *pmd)
-{
-    return ovsrcu_get(struct pmd_poll_list *, &pmd->poll_list)->n > 0;
-}
-
-/* Blocks while the thread has nothing to do: its list is empty. */
+/* Blocks if there is nothing to poll, but not beyond the end of this interval,
+ * so that others see what the thread does not do. */
 static void
-await_list(struct pmd *pmd)
+block(struct pmd *pmd, uint32_t *sleep_us)
 {
-    uint64_t seq;
-    bool exiting;
+    int timeout = -1;
 
-    if (OVS_LIKELY(has_queues(pmd))) {
-        return;
+    if (pmd->poll_set.n_queues) {
+        timeout = MAX(1, MIN(pmd->clock.end - time_msec(),
+                             PORT_LOAD_INTERVAL_MS));
     }
-    seq = seq_read(pmd->wakeup);
-    atomic_read_explicit(&pmd->exiting, &exiting, memory_order_acquire);
-    if (!has_queues(pmd) && !exiting && !upcall_client_is_busy(pmd->client)) {
-        seq_wait(pmd->wakeup, seq);
-        poll_block();
+    if (poll_set_block(pmd, timeout)) {
+        *sleep_us = 0;
     }
 }
 
-/* Polls for a while, or until the thread has slept, so that what happens
- * rarely costs nothing. */
+/* Polls for a while, or until the thread has slept or has nothing to poll, so
+ * that what happens rarely costs nothing. */
 static void
 poll_for_a_while(struct pmd *pmd, uint32_t *sleep_us)
 {
     uint64_t n_busy = 0, n_idle = 0, start = rte_get_tsc_cycles();
-    bool slept, metered = perf_begin(pmd);
+    bool slept = false, metered = perf_begin(pmd);
     unsigned int work = 0;
 
     do {
@@ -408,12 +409,14 @@ poll_for_a_while(struct pmd *pmd, uint32_t *sleep_us)
             n_idle++;
         }
         start = end;
-        slept = rest(pmd, &round, sleep_us);
+        if (OVS_LIKELY(pmd->poll_set.n_awake)) {
+            slept = rest(pmd, &round, sleep_us);
+        }
         work += round.n + 1;
         if (OVS_UNLIKELY(metered)) {
             perf_end_round(pmd, round.n);
         }
-    } while (work < WORK_PER_QUIESCE && !slept);
+    } while (work < WORK_PER_QUIESCE && !slept && pmd->poll_set.n_awake);
     if (metered) {
         perf_end(pmd);
     }
@@ -432,7 +435,7 @@ poll_until_told(struct pmd *pmd)
         measure_load(pmd);
         coverage_try_clear();
         ovsrcu_quiesce();
-        await_list(pmd);
+        block(pmd, &sleep_us);
         atomic_read_explicit(&pmd->exiting, &exiting, memory_order_acquire);
     } while (!exiting || upcall_client_is_busy(pmd->client));
 }
@@ -464,8 +467,9 @@ pmd_start(struct pmd_env *env, unsigned int core_id, int numa_id,
     struct pmd *pmd = create(env, core_id, numa_id, slot);
     char name[32];
 
-    pmd->client = upcall_client_create(env->upcall);
-    pmd->wakeup = seq_create();
+    poll_set_create(pmd);
+    pmd->client = upcall_client_create(env->upcall,
+                                       pmd->poll_set.eventfd);
     perf_create(pmd);
     pmd_renew_cache(pmd);
     pmd_set_poll_list(pmd, NULL, 0);
@@ -481,17 +485,19 @@ void
 pmd_stop(struct pmd *pmd)
 {
     atomic_store_explicit(&pmd->exiting, true, memory_order_release);
-    seq_change(pmd->wakeup);
+    poll_set_wake(pmd);
     ovsrcu_quiesce_start();
     xpthread_join(pmd->thread, NULL);
     ovsrcu_quiesce_end();
+    /* An upcall thread may still be about to tell of the last answer. */
+    ovsrcu_synchronize();
 
     VLOG_INFO("PMD thread on numa_id: %d, core id: %2u destroyed.",
               pmd->numa_id, pmd->core_id);
-    seq_destroy(pmd->wakeup);
     upcall_client_destroy(pmd->client);
     flow_cache_destroy(ovsrcu_get_protected(struct flow_cache *,
                                             &pmd->cache));
+    poll_set_destroy(pmd);
     free(ovsrcu_get_protected(struct pmd_poll_list *, &pmd->poll_list));
     destroy(pmd);
 }

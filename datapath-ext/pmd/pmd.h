@@ -32,8 +32,10 @@
  *   - The side road (side-road.c) carries everything else in dp_packets.
  *
  * A polling thread polls the queues of its poll list, an immutable array that
- * the control thread replaces.  The functions below belong to the control
- * thread, but pmd_execute(), which any thread may call. */
+ * the control thread replaces.  Queues of silent guests leave the poll set
+ * (poll-set.c) until their guests notify us, and a thread with none left
+ * blocks.  The functions below belong to the control thread, but
+ * pmd_execute(), which any thread may call. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -64,6 +66,7 @@ struct pmd_env {
     struct conntrack *conntrack;
     atomic_uint32_t max_sleep_us;   /* "pmd-maxsleep": longest sleep of an idle
                                      * thread, 0 to poll without pause. */
+    atomic_bool busy_poll;      /* "pmd-busy-poll": poll silent guests, too. */
     atomic_bool perf_metrics;   /* "pmd-perf-metrics". */
     unsigned int cache_entries; /* "pmd-flow-cache-size": of a thread's flow
                                  * cache.  For the control thread. */
@@ -75,7 +78,8 @@ void pmd_destroy_shared(struct pmd *);
 
 /* Starts a polling thread on CPU 'core_id' of NUMA node 'numa_id', with an
  * empty poll list.  It blocks while its list is empty.  'slot' is
- * 1...PORT_MAX_SLOTS - 1, unique. */
+ * 1...PORT_MAX_SLOTS - 1, unique.  Aborts if there are no file descriptors
+ * left. */
 struct pmd *pmd_start(struct pmd_env *, unsigned int core_id, int numa_id,
                       unsigned int slot);
 
@@ -100,6 +104,9 @@ void pmd_set_poll_list(struct pmd *, const struct pmd_rxq *rxqs, size_t n);
 /* Gives 'pmd' a new flow cache, empty, of env->cache_entries entries.  The
  * thread takes it for its next burst. */
 void pmd_renew_cache(struct pmd *);
+
+/* Makes 'pmd' look at once at what changed in its 'struct pmd_env'. */
+void pmd_wake(struct pmd *);
 
 /* Receives and forwards one batch from each queue of 'port' on the calling
  * thread.  'shared' is the shared context.  Returns true if there was one. */
@@ -167,6 +174,7 @@ bool pmd_is_overloaded(const struct pmd *, unsigned int percent);
     PMD_COUNTER(BUSY_CYCLES, "processing cycles")               \
     PMD_COUNTER(SLEEP_CYCLES, "sleep cycles")                   \
     PMD_COUNTER(SLEEPS, "sleeps")                               \
+    PMD_COUNTER(KICKS, "queues woken by a kick")                \
     PMD_STAGES                                                  \
     PMD_COUNTER(STAGE_PACKETS, "packets in stages")
 

@@ -17,6 +17,8 @@
 
 #include "upcall/upcall.h"
 
+#include <unistd.h>
+
 #include "dp-packet.h"
 #include "hash.h"
 #include "netlink.h"
@@ -53,14 +55,16 @@ struct upcall_client {
     unsigned int n_away;        /* Items at the upcall threads. */
     struct upcall_item *answered;   /* What upcall_client_next() gave last. */
     struct mpsc_queue answers;  /* Of 'struct upcall_item's. */
+    int eventfd;                /* Tells the thread of them, or -1. */
 };
 
 struct upcall_client *
-upcall_client_create(struct upcall *u)
+upcall_client_create(struct upcall *u, int eventfd)
 {
     struct upcall_client *client = xzalloc(sizeof *client);
 
     client->upcall = u;
+    client->eventfd = eventfd;
     hmap_init(&client->pending);
     hmap_init(&client->ports);
     ovs_list_init(&client->ready);
@@ -303,7 +307,14 @@ upcall_client_action(struct upcall_client *client, struct dp_packet *packet,
 void
 upcall_client_answer(struct upcall_item *item)
 {
-    mpsc_queue_insert(&item->client->answers, &item->answer_node);
+    struct upcall_client *client = item->client;
+    uint64_t one = 1;
+
+    /* From here on the item is the client's. */
+    mpsc_queue_insert(&client->answers, &item->answer_node);
+    if (client->eventfd >= 0) {
+        ignore(write(client->eventfd, &one, sizeof one));
+    }
 }
 
 /* Closes 'pending', whose first packet is back and whose flow, if there is

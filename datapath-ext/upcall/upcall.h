@@ -104,9 +104,13 @@ enum upcall_verdict upcall_ask_action(struct upcall *, struct dp_packet *,
 
 /* Asking from a polling thread */
 
-struct upcall_client *upcall_client_create(struct upcall *);
+/* With each answer, 1 is added to 'eventfd', if that is not negative, so that
+ * the thread may block.  It must remain open for a grace period after the last
+ * answer was taken. */
+struct upcall_client *upcall_client_create(struct upcall *, int eventfd);
 
-/* All answers must have been taken: !upcall_client_is_busy(). */
+/* All answers must have been taken: !upcall_client_is_busy(), and a grace
+ * period must have passed since. */
 void upcall_client_destroy(struct upcall_client *);
 bool upcall_client_is_busy(const struct upcall_client *);
 

@@ -95,6 +95,7 @@ queues_create(unsigned int n)
 
     for (unsigned int i = 0; i < n; i++) {
         atomic_init(&queues[i].ring, NULL);
+        vhost_queue_init_waiter(&queues[i]);
         ovs_spin_init(&queues[i].lock);
     }
     return queues;
@@ -253,7 +254,12 @@ vhost_port_destroy(struct vhost_port *port)
 void
 vhost_port_set_up(struct vhost_port *port, bool up)
 {
+    ovs_mutex_lock(&port->mutex);
     atomic_store_relaxed(&port->up, up);
+    for (unsigned int i = 0; i < port->max_qpairs; i++) {
+        vhost_rx_look(&port->rx[i]);
+    }
+    ovs_mutex_unlock(&port->mutex);
 }
 
 void

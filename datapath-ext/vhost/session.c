@@ -185,6 +185,9 @@ session_take_down(struct vhost_port *port)
 
         vring_get_base(down[i].ring, &avail, &used);
         rte_vhost_set_vring_base(port->vid, down[i].index, avail, used);
+        if (down[i].index % 2) {
+            vhost_rx_ring_down(&port->rx[down[i].index / 2]);
+        }
         vring_destroy(down[i].ring);
     }
 }
@@ -245,7 +248,11 @@ session_set_up_ring(struct vhost_port *port, unsigned int i)
     /* The guest may be waiting for a notification that a predecessor of ours
      * owed it.  One too many does no harm. */
     vring_call(ring);
+    if (!config.to_guest) {
+        vhost_rx_ring_up(queue, v.kickfd);
+    }
     atomic_store_explicit(&queue->ring, ring, memory_order_release);
+    vhost_rx_look(queue);
 }
 
 static void

@@ -47,6 +47,14 @@ struct vhost_queue {
                                  * we do an offload; NULL if none is offered
                                  * on a tx queue, and on rx queues. */
     struct vhost_queue_stats stats;
+
+    /* Of rx queues: see sleep.c.  The first three are guarded by the port's
+     * mutex. */
+    struct vhost_waiter waiter; /* Has an 'epfd' of -1 if there is none. */
+    uint64_t cookie;            /* For it. */
+    int kickfd;                 /* Our own, of the present ring, or -1. */
+    atomic_bool heard;          /* Do kicks for the ring reach the waiter? */
+    atomic_bool asleep;         /* Written by the polling thread. */
 };
 
 /* What this room knows of a ring of the front end. */
@@ -161,6 +169,12 @@ vhost_port_check_ring(struct vhost_port *port, const struct vhost_ring *ring)
     atomic_store_relaxed(&port->broken, ring->broken);
     return true;
 }
+
+/* sleep.c */
+void vhost_queue_init_waiter(struct vhost_queue *);
+void vhost_rx_ring_up(struct vhost_queue *, int kickfd);
+void vhost_rx_ring_down(struct vhost_queue *);
+void vhost_rx_look(struct vhost_queue *);
 
 void vhost_rx_policer_run(struct vhost_rx_policer *, struct vhost_burst *,
                           struct vhost_queue_stats *);

@@ -31,16 +31,17 @@
  *
  * Who may call what:
  *
- *   - vhost_port_create/destroy/set_*: one control thread at a time (OVS's
- *     main thread).  They may block until the threads of the data plane have
- *     left the port's rings; they never wait for the guest.
+ *   - vhost_port_create/destroy/set_*, vhost_rx_attach/detach: one control
+ *     thread at a time (OVS's main thread).  They may block until the threads
+ *     of the data plane have left the port's rings; they never wait for the
+ *     guest.
  *
- *   - vhost_enter/exit, vhost_peek/release, vhost_tx_*: any thread.  Between
- *     vhost_enter() and vhost_exit() the guest's memory and rings stay
- *     mapped, so a thread encloses each burst in them and does not block in
- *     between.  At most one thread at a time peeks a given rx queue.  Any
- *     number of threads transmit: a ring's lock is held from vhost_tx_begin()
- *     to vhost_tx_end(), and a thread holds at most one.
+ *   - vhost_enter/exit, vhost_peek/release, vhost_rx_sleep/wake, vhost_tx_*:
+ *     any thread.  Between vhost_enter() and vhost_exit() the guest's memory
+ *     and rings stay mapped, so a thread encloses each burst in them and does
+ *     not block in between.  At most one thread at a time receives from a
+ *     given rx queue.  Any number of threads transmit: a ring's lock is held
+ *     from vhost_tx_begin() to vhost_tx_end(), and a thread holds at most one.
  *
  *   - vhost_port_get_*: any thread. */
 
@@ -190,6 +191,7 @@ struct vhost_queue_stats {
     uint64_t drops[VHOST_N_DROPS];
     uint64_t notifications;     /* Of ours to the guest. */
     uint64_t tx_retries;        /* See vhost_tx_put(). */
+    uint64_t sleeps;            /* See vhost_rx_sleep(). */
 };
 
 /* 'rx' or tx statistics of queue 'qid', since the port was created (they
@@ -275,6 +277,43 @@ unsigned int vhost_peek(struct vhost_port *, unsigned int qid,
 /* Returns all chains of 'burst' to the guest and notifies it if it wants. */
 void vhost_release(struct vhost_port *, unsigned int qid,
                    struct vhost_burst *burst);
+
+/* Waiting for a silent guest
+ *
+ * As a rule a guest does not notify us, because somebody polls its rings.  The
+ * thread that polls an rx queue may ask for a notification ("kick") instead
+ * and leave the queue alone until then.  It waits in epoll_wait(). */
+struct vhost_waiter {
+    int epfd;                   /* Kicks arrive here, as EPOLLIN events with
+                                 * the 'cookie' of vhost_rx_attach(). */
+    int eventfd;                /* 1 is added when a queue may have something
+                                 * without a kick, its ring being new, say:
+                                 * then look at all queues.  The owner has it
+                                 * in 'epfd', edge-triggered. */
+};
+
+/* Makes kicks for rx queue 'qid' arrive at 'waiter', which must remain as it
+ * is until vhost_rx_detach(), or until this is called again.  Rings may come
+ * and go meanwhile. */
+void vhost_rx_attach(struct vhost_port *, unsigned int qid,
+                     const struct vhost_waiter *waiter, uint64_t cookie);
+void vhost_rx_detach(struct vhost_port *, unsigned int qid);
+
+/* Asks the guest to kick when it puts something on rx queue 'qid', and looks
+ * at the ring once more.  If that is empty, or not there, returns true: the
+ * caller need not look again before it has heard from the waiter that is
+ * attached.  Otherwise, or if the guest cannot kick, undoes it and returns
+ * false: look again.
+ *
+ * No packet waits for a kick that does not come: either the second look finds
+ * it, or the guest finds that it is asked to kick. */
+bool vhost_rx_sleep(struct vhost_port *, unsigned int qid);
+
+/* Ends what vhost_rx_sleep() began, if it did: no more kicks, please. */
+void vhost_rx_wake(struct vhost_port *, unsigned int qid);
+
+/* Returns true between these two.  Any thread may call this. */
+bool vhost_rx_is_asleep(const struct vhost_port *, unsigned int qid);
 
 /* Transmit: us to guest */
 

@@ -23,11 +23,30 @@
 #define PACKED_AVAIL (1u << VRING_PACKED_DESC_F_AVAIL)
 #define PACKED_USED (1u << VRING_PACKED_DESC_F_USED)
 
+/* Asks the guest to notify us when it makes the next descriptor available, or
+ * not to as long as somebody polls the ring (section 2.8.14).  Both fields at
+ * once, as they belong together. */
+static inline void
+vring_packed_ask_kick(struct vhost_ring *ring, bool ask)
+{
+    uint32_t event;
+
+    if (!ask) {
+        event = VRING_PACKED_EVENT_FLAG_DISABLE << 16;
+    } else if (ring->event_idx) {
+        event = (VRING_PACKED_EVENT_FLAG_DESC << 16
+                 | ring->avail_wrap << VRING_PACKED_EVENT_F_WRAP_CTR
+                 | ring->next_avail);
+    } else {
+        event = VRING_PACKED_EVENT_FLAG_ENABLE << 16;
+    }
+    guest_store32(ring->packed.device, event);
+}
+
 static inline void
 vring_packed_start(struct vhost_ring *ring)
 {
-    guest_store16(&ring->packed.device->flags,
-                  VRING_PACKED_EVENT_FLAG_DISABLE);
+    vring_packed_ask_kick(ring, false);
 }
 
 /* Is a descriptor with these 'flags' available to us, in the round of the ring
@@ -37,6 +56,14 @@ vring_packed_is_avail(uint16_t flags, bool wrap)
 {
     return (!!(flags & PACKED_AVAIL) == wrap
             && !!(flags & PACKED_USED) != wrap);
+}
+
+static inline bool
+vring_packed_is_empty(const struct vhost_ring *ring)
+{
+    uint16_t flags = guest_load16(&ring->packed.desc[ring->next_avail].flags);
+
+    return !vring_packed_is_avail(flags, ring->avail_wrap);
 }
 
 static inline void

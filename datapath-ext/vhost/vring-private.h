@@ -63,6 +63,12 @@ guest_store16_release(void *p, uint16_t value)
 }
 
 static inline void
+guest_store32(void *p, uint32_t value)
+{
+    __atomic_store_n((uint32_t *) p, value, __ATOMIC_RELAXED);
+}
+
+static inline void
 guest_store64_release(void *p, uint64_t value)
 {
     __atomic_store_n((uint64_t *) p, value, __ATOMIC_RELEASE);

@@ -49,17 +49,33 @@ vring_split_device_bytes(uint32_t size)
             + sizeof(uint16_t));
 }
 
-/* As long as somebody polls the ring, the guest need not notify us.  With
- * EVENT_IDX it looks at avail_event only, which we leave behind the index: it
- * is reached again after 65,536 chains, and one notification in so many does
- * not matter. */
+/* Asks the guest to notify us of the next chain that it makes available, or
+ * not to as long as somebody polls the ring.  With EVENT_IDX there is no way
+ * to say "never" (section 2.7.7.1): the guest notifies us once in 65,536
+ * chains. */
+static inline void
+vring_split_ask_kick(struct vhost_ring *ring, bool ask)
+{
+    if (ring->event_idx) {
+        guest_store16(vring_split_avail_event(ring),
+                      ring->next_avail - (ask ? 0 : 1));
+    } else {
+        guest_store16(&ring->split.used->flags,
+                      ask ? 0 : VRING_USED_F_NO_NOTIFY);
+    }
+}
+
+static inline bool
+vring_split_is_empty(const struct vhost_ring *ring)
+{
+    return guest_load16(&ring->split.avail->idx) == ring->next_avail;
+}
+
 static inline void
 vring_split_start(struct vhost_ring *ring)
 {
-    guest_store16(&ring->split.used->flags, VRING_USED_F_NO_NOTIFY);
-    if (ring->event_idx) {
-        guest_store16(vring_split_avail_event(ring), ring->next_avail - 1);
-    }
+    guest_store16(&ring->split.used->flags, 0);
+    vring_split_ask_kick(ring, false);
 }
 
 /* Adds the descriptors of an indirect table to 'sg'. */

@@ -361,6 +361,43 @@ vring_release(struct vhost_ring *ring, const struct vhost_burst *burst)
     return vring_publish(ring);
 }
 
+static void
+vring_ask_kick(struct vhost_ring *ring, bool ask)
+{
+    if (ring->is_packed) {
+        vring_packed_ask_kick(ring, ask);
+    } else {
+        vring_split_ask_kick(ring, ask);
+    }
+}
+
+/* Asks the guest to notify us when it puts something on 'ring', a guest's
+ * transmit ring.  If there is something by then, undoes that and returns
+ * false. */
+bool
+vring_sleep(struct vhost_ring *ring)
+{
+    vring_ask_kick(ring, true);
+
+    /* The guest puts something on the ring and then looks whether we want to
+     * be notified; we do it the other way around.  One of us must see the
+     * other's write.  tests/test-kick-model.c shows what it takes. */
+    atomic_thread_fence(memory_order_seq_cst);
+    if (ring->is_packed
+        ? vring_packed_is_empty(ring) : vring_split_is_empty(ring)) {
+        return true;
+    }
+    vring_ask_kick(ring, false);
+    return false;
+}
+
+/* Ends what vring_sleep() began. */
+void
+vring_wake(struct vhost_ring *ring)
+{
+    vring_ask_kick(ring, false);
+}
+
 /* Transmit: the guest's receive rings */
 
 /* Finds a buffer in one piece for 'len' bytes, header included, on 'ring', a

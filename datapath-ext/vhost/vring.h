@@ -148,6 +148,8 @@ void vring_get_base(const struct vhost_ring *, uint16_t *avail,
 
 unsigned int vring_peek(struct vhost_ring *, struct vhost_burst *);
 bool vring_release(struct vhost_ring *, const struct vhost_burst *);
+bool vring_sleep(struct vhost_ring *);
+void vring_wake(struct vhost_ring *);
 
 /* What vring_gather() says. */
 enum vring_gather {
