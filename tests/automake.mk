@@ -65,6 +65,7 @@ tests_vhost_guest_SOURCES = \
 	tests/vhost-guest-proto.c \
 	tests/vhost-guest-ring.c \
 	tests/vhost-guest-show.c \
+	tests/vhost-guest-silent.c \
 	tests/vhost-guest-split.c \
 	tests/vhost-guest.c \
 	tests/vhost-guest.h

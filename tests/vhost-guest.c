@@ -16,7 +16,8 @@
 
 /* A scripted guest of a vhost-user port.
  *
- * One process is one guest with one port.  It is started with, say,
+ * One process is one guest with one port, and with --silent=N a crowd of
+ * others that only exist.  It is started with, say,
  *
  *     vhost-guest run --listen=vm1.sock --unixctl=vm1.ctl --detach --pidfile
  *
@@ -93,6 +94,7 @@ struct options {
     uint8_t id;
     uint32_t seed;
     unsigned int spins;         /* Idle runs before we sleep. */
+    unsigned int n_silent;      /* Guests besides the one under command. */
 };
 
 static const char options_help[] =
@@ -117,6 +119,8 @@ static const char options_help[] =
     "  --rx-csum           negotiate to receive frames without checksum...\n"
     "  --rx-tso            ...and, too, frames to be cut into segments\n"
     "  --id=N              generator number, 0 to 255 (default: 1)\n"
+    "  --silent=N          N more guests, 0 to 10000, that never send, at\n"
+    "                      SOCKET.1 to SOCKET.N (default: 0)\n"
     "  --spins=N           looks at idle rings before sleeping until the\n"
     "                      switch calls, 0 to 1000000000 (default: 300)\n"
     "  --seed=N            for random layouts (default: any, see status)\n"
@@ -205,6 +209,7 @@ enum {
     OPT_RX_TSO,
     OPT_ID,
     OPT_SEED,
+    OPT_SILENT,
     OPT_SPINS,
     OPT_TIMEOUT,
     VLOG_OPTION_ENUMS,
@@ -233,6 +238,7 @@ static const struct option long_options[] = {
     { "rx-tso", no_argument, NULL, OPT_RX_TSO },
     { "id", required_argument, NULL, OPT_ID },
     { "seed", required_argument, NULL, OPT_SEED },
+    { "silent", required_argument, NULL, OPT_SILENT },
     { "spins", required_argument, NULL, OPT_SPINS },
     { "timeout", required_argument, NULL, OPT_TIMEOUT },
     { "help", no_argument, NULL, 'h' },
@@ -381,6 +387,10 @@ parse_option(int opt, struct options *o)
         o->seed = number("seed", 1, INT_MAX);
         return true;
 
+    case OPT_SILENT:
+        o->n_silent = number("silent", 0, 10000);
+        return true;
+
     case OPT_SPINS:
         o->spins = number("spins", 0, 1000000000);
         return true;
@@ -507,6 +517,7 @@ guest_loop(struct vg_guest *guest, struct unixctl_server *server,
 
         if (look) {
             unixctl_server_run(server);
+            vg_silent_run(&guest->silent);
         }
         n_idle = vg_net_run(&guest->net) ? 0 : n_idle + 1;
         vg_cmd_run(guest);
@@ -517,6 +528,7 @@ guest_loop(struct vg_guest *guest, struct unixctl_server *server,
             unixctl_server_wait(server);
             if (sleepy && n_idle) {
                 vg_net_wait(&guest->net);
+                vg_silent_wait(&guest->silent);
                 vg_cmd_wait(guest);
             } else {
                 poll_immediate_wake();
@@ -536,7 +548,8 @@ run(const struct options *o)
     check_options(o);
     daemonize_start(false);
     random_set_seed(o->seed);
-    if (vg_net_open(&guest.net, &o->config, &o->net_config, &error)) {
+    if (vg_net_open(&guest.net, &o->config, &o->net_config, &error)
+        || vg_silent_open(&guest.silent, &o->config, o->n_silent, &error)) {
         ovs_fatal(0, "%s", error);
     }
     vg_cmd_init(&guest);
@@ -549,6 +562,7 @@ run(const struct options *o)
     guest_loop(&guest, server, o->spins);
 
     unixctl_server_destroy(server);
+    vg_silent_close(&guest.silent);
     vg_net_close(&guest.net);
     free(o->config.path);
     free(o->unixctl_path);

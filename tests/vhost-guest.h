@@ -45,6 +45,8 @@
  *
  *   - vhost-guest-ping.c: measures round trips.
  *
+ *   - vhost-guest-silent.c: many guests in one process, all of them silent.
+ *
  *   - vhost-guest-show.c, vhost-guest-cmd.c, vhost-guest.c: the command-line
  *     program.
  *
@@ -456,6 +458,18 @@ void vg_ping_note(struct vg_ping *, uint32_t seq);
 bool vg_ping_is_done(const struct vg_ping *);
 char *vg_ping_report(const struct vg_ping *);
 
+/* Guests that are there, with receive buffers posted, and never send. */
+struct vg_silent {
+    struct vg_net *nets;
+    unsigned int n;
+};
+
+int vg_silent_open(struct vg_silent *, const struct vg_config *,
+                   unsigned int n, char **error);
+void vg_silent_close(struct vg_silent *);
+void vg_silent_run(struct vg_silent *);
+void vg_silent_wait(struct vg_silent *);
+
 /* The program: commands from the control socket (lib/unixctl.h). */
 
 /* Counter 'name' OP 'value'. */
@@ -468,6 +482,7 @@ struct vg_condition {
 struct unixctl_conn;
 struct vg_guest {
     struct vg_net net;
+    struct vg_silent silent;
     uint8_t id;                 /* Generator number. */
     uint32_t seed;
     bool exiting;
