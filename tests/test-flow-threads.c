@@ -83,6 +83,7 @@ struct worker {
     struct test *test;
     unsigned int number;        /* Of the reader, or of the writer. */
     uint32_t seed;
+    odp_port_t in_port;         /* Readers: of the last burst. */
     uint64_t n_hits;            /* Readers: in the cache, */
     uint64_t n_found;           /* in the classifier, */
     uint64_t n_none;            /* and nowhere. */
@@ -145,16 +146,20 @@ struct lookup {
 };
 
 static void
-begin_lookup(struct test *t, struct lookup *lookup)
+begin_lookup(struct worker *reader, struct lookup *lookup)
 {
     unsigned int n = 1 + random_range(FLOW_CACHE_BURST);
-    const struct frame *first = &t->frames[random_range(N_FRAMES)];
+    struct test *t = reader->test;
 
+    if (random_one_in(2)) {
+        reader->in_port = t->frames[random_one_in(4) ? N_FRAMES - 1
+                                    : random_range(N_FRAMES)].in_port;
+    }
     lookup->n = 0;
     while (lookup->n < n) {
         struct frame *f = &t->frames[random_range(N_FRAMES)];
 
-        if (f->in_port == first->in_port) {
+        if (f->in_port == reader->in_port) {
             atomic_read_explicit(&f->life, &lookup->life[lookup->n],
                                  memory_order_acquire);
             lookup->frames[lookup->n++] = f;
@@ -202,7 +207,7 @@ read_burst(struct worker *reader, struct flow_cache *cache)
     uint16_t tcp_flags[FLOW_CACHE_BURST];
     struct lookup lookup;
 
-    begin_lookup(reader->test, &lookup);
+    begin_lookup(reader, &lookup);
     for (unsigned int i = 0; i < lookup.n; i++) {
         const struct frame *f = lookup.frames[i];
 
@@ -210,8 +215,8 @@ read_burst(struct worker *reader, struct flow_cache *cache)
             f->bytes, MIN(f->len, SNAPSHOT), f->len,
         };
     }
-    reader->n_hits += flow_cache_lookup(cache, lookup.frames[0]->in_port,
-                                        frames, lookup.n, keys, flows,
+    reader->n_hits += flow_cache_lookup(cache, reader->in_port, frames,
+                                        lookup.n, keys, flows,
                                         tcp_flags);
     for (unsigned int i = 0; i < lookup.n; i++) {
         const struct flow_key *key = &lookup.frames[i]->key;
@@ -369,17 +374,22 @@ run(struct test *t)
             .test = t,
             .number = reads ? i : i - N_READERS,
             .seed = random_uint32() | 1,
+            .in_port = t->frames[0].in_port,
         };
         threads[i] = ovs_thread_create(reads ? "reader" : "writer",
                                        reads ? reader_main : writer_main,
                                        &workers[i]);
     }
+
+    /* Else nothing would be freed meanwhile. */
+    ovsrcu_quiesce_start();
     for (size_t i = 0; i < ARRAY_SIZE(workers); i++) {
         xpthread_join(threads[i], NULL);
         n_hits += workers[i].n_hits;
         n_found += workers[i].n_found;
         n_none += workers[i].n_none;
     }
+    ovsrcu_quiesce_end();
     printf("%"PRIu64" hits, %"PRIu64" found by the classifier, %"PRIu64
            " without a flow\n", n_hits, n_found, n_none);
     ovs_assert(n_hits && n_found && n_none);
