@@ -409,8 +409,8 @@ test_history(void)
 
     memset(&history, 0, sizeof history);
     while (i < ARRAY_SIZE(values)) {
-        unsigned int n_new = MIN(1 + random_range(20),
-                                 ARRAY_SIZE(values) - i);
+        unsigned int n_any = 1 + random_range(20);
+        unsigned int n_new = MIN(n_any, ARRAY_SIZE(values) - i);
         uint64_t value = random_uint32();
 
         for (unsigned int n = 1; n <= PORT_LOAD_INTERVALS; n++) {
