@@ -25,6 +25,7 @@ EXTRA_DIST += \
 	utilities/ovs_accel/bench/edits.py \
 	utilities/ovs_accel/bench/flows.py \
 	utilities/ovs_accel/bench/guest_to_guest.py \
+	utilities/ovs_accel/bench/latency.py \
 	utilities/ovs_accel/bench/machine.py \
 	utilities/ovs_accel/bench/report.py \
 	utilities/ovs_accel/bench/results.py \
@@ -37,6 +38,7 @@ EXTRA_DIST += \
 	utilities/ovs_accel/program.py \
 	utilities/ovs_accel/qemu.py \
 	utilities/ovs_accel/sandbox.py \
+	utilities/ovs_accel/scripted.py \
 	utilities/ovs_accel/switch.py \
 	utilities/ovs_accel/testpmd.py \
 	utilities/ovs_accel/verify.py

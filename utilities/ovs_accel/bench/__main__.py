@@ -127,6 +127,9 @@ class Bench:
         if "frames" in result:
             return "%d frames verified, %d dropped" % (result["frames"],
                                                        result["lost"])
+        if "p50_us" in result:
+            return "p50 %.1f us, p99 %.1f us, p99.9 %.1f us" % (
+                result["p50_us"], result["p99_us"], result["p99.9_us"])
         if "mpps" not in result:
             return "%.1f %% of a CPU" % result["cpu_percent"]
         return ("%.2f Mpps, %.0f cycles per packet, busy %.0f %%, had its CPU "
@@ -228,7 +231,8 @@ def print_list():
     for name, kind in SCENARIOS.items():
         scenario = kind(defaults)
         bound = (">= %g" if results.METRICS[scenario.metric]
-                 else "<= %g %%") % scenario.target
+                 else "<= %g %%" if scenario.metric == "cpu"
+                 else "<= %g") % scenario.target
         print("%s  %-7s %s" % (name.ljust(width), bound, scenario.about))
 
 

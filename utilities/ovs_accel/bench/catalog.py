@@ -15,8 +15,10 @@
 
 """All scenarios, in the order of the table."""
 
-from ovs_accel.bench import edits, flows, guest_to_guest, side_road, silent
+from ovs_accel.bench import (edits, flows, guest_to_guest, latency, side_road,
+                             silent)
 
 SCENARIOS = {scenario.name: scenario
-             for module in (guest_to_guest, flows, edits, side_road, silent)
+             for module in (guest_to_guest, flows, edits, side_road, silent,
+                            latency)
              for scenario in module.SCENARIOS}

@@ -18,16 +18,19 @@
 import os
 import subprocess
 
-from ovs_accel.bench.results import limited
+from ovs_accel.bench.results import METRICS, limited
 from ovs_accel.proc import Failure
 from ovs_accel.program import say
 
 # A polling thread that had its CPU for less than this was disturbed.
 UNDISTURBED = 0.98
 
-UNITS = {"mpps": "Mpps", "cycles": "cycles", "cpu": "% CPU"}
-SPEEDS = ("mpps", "cycles_per_packet", "cpu_percent")
-FORMATS = {"mpps": "%.2f", "cycles_per_packet": "%.0f", "cpu_percent": "%.1f"}
+UNITS = {"mpps": "Mpps", "cycles": "cycles", "cpu": "% CPU",
+         "latency": "p50, p99", "wake": "us more"}
+SPEEDS = ("mpps", "cycles_per_packet", "cpu_percent", "p50_us", "p99_us",
+          "p99.9_us")
+FORMATS = {"mpps": "%.2f", "cycles_per_packet": "%.0f", "cpu_percent": "%.1f",
+           "p50_us": "%.1f", "p99_us": "%.1f", "p99.9_us": "%.1f"}
 
 
 def _number(side, name):
@@ -42,7 +45,8 @@ def cells(results):
     """Returns the table's head and rows, as texts."""
     sides = results["baseline"], results["measured"]
     head = (["scenario"] + ["%s %s" % (side, unit)
-                            for unit in ("Mpps", "cycles", "% CPU")
+                            for unit in ("Mpps", "cycles", "% CPU", "p50 us",
+                                         "p99 us", "p99.9 us")
                             for side in sides]
             + ["ratio", "of", "target", "met"])
     lines = []
@@ -51,7 +55,7 @@ def cells(results):
         line = [result["scenario"]] + [_number(side, name) for name in SPEEDS
                                        for side in both]
         if "value" in result and not result["failure"]:
-            bound = "<=" if result["metric"] == "cpu" else ">="
+            bound = ">=" if METRICS[result["metric"]] else "<="
             line += ["%.2f" % result["value"], UNITS[result["metric"]],
                      "%s %g" % (bound, result["target"]),
                      "yes" if result["met"] else "no"]
@@ -153,7 +157,7 @@ def gnuplot_script(results, path):
     if suffix not in terminal:
         raise Failure("%s: a plot is named *.svg or *.png" % path)
     rows = [result for result in results["results"]
-            if "value" in result and result["metric"] != "cpu"]
+            if "value" in result and result["metric"] not in ("cpu", "wake")]
     if not rows:
         raise Failure("there is no ratio to plot")
     data = "".join('"%s" %g %g\n' % (result["scenario"], result["value"],

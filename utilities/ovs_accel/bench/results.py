@@ -36,6 +36,11 @@ METRICS = {"speed": True,       # "mpps" if the guests are not the limit of
                                 # either side, else "cycles".
            "mpps": True,        # Packets per second, measured by baseline.
            "cycles": True,      # Busy cycles per packet, baseline by measured.
+           "latency": False,    # Round trip, measured by baseline: the worse
+                                # of p50 and p99.
+           "wake": False,       # Microseconds that a round trip takes longer
+                                # than with baseline, whose threads do not
+                                # sleep: p50.
            "cpu": False}        # Percent of a processor, measured side only.
 
 
@@ -89,6 +94,11 @@ def judge(metric, baseline, measured):
     really is."""
     if metric == "cpu":
         return measured["cpu_percent"], metric
+    if metric == "latency":
+        return max(measured[name] / baseline[name]
+                   for name in ("p50_us", "p99_us")), metric
+    if metric == "wake":
+        return measured["p50_us"] - baseline["p50_us"], metric
     if metric == "speed":
         metric = "cycles" if limited(baseline) or limited(measured) else "mpps"
     if metric == "cycles":

@@ -1,0 +1,88 @@
+# Copyright (c) 2026 The OVS-Accel Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at:
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+
+"""Round trips: one frame in flight."""
+
+import re
+
+from ovs_accel.bench.scenario import Scenario
+from ovs_accel.bench.side import GUESTS
+from ovs_accel.proc import Failure
+from ovs_accel.scripted import ScriptedGuest
+
+
+class Latency(Scenario):
+    """Both guests share a CPU, so they sleep until the switch calls: to poll
+    each would need one of its own."""
+
+    name = "latency"
+    about = "60 bytes, packed rings, one frame in flight, there and back"
+    metric = "latency"
+    target = 1.05
+    size = 60
+    verifiable = False          # The guests verify each frame.
+    gap = 0                     # Microseconds of silence before each frame.
+    warm_up_frames = 1000
+
+    def flows(self):
+        return ["in_port=vm1,actions=output:vm2",
+                "in_port=vm2,actions=output:vm1"]
+
+    def measure(self, side, seconds):
+        self.set_up(side)
+        guests = [ScriptedGuest(side.directory, name, number)
+                  for number, name in enumerate(GUESTS)]
+        try:
+            for guest in guests:
+                guest.start(side.path(guest.name + ".sock"), side.guest_cpu,
+                            self.packed)
+            for guest in guests:
+                side.switch.wait_link(guest.name)
+                guest.command("wait", "link=1")
+            guests[1].command("echo", "on")
+            return self.round_trips(guests[0], seconds)
+        finally:
+            for guest in guests:
+                guest.stop()
+
+    def round_trips(self, guest, seconds):
+        """Sends frames for about 'seconds', after some that do not count.
+        Returns percentiles of what they took, in microseconds."""
+        text = guest.command("ping-pong", "count=%d" % self.warm_up_frames,
+                             "size=%d" % self.size)
+        each = float(re.search(r" p50=(\d+)", text).group(1)) / 1e9
+        text = guest.command("ping-pong", "gap=%d" % self.gap,
+                             "size=%d" % self.size, "timeout=600",
+                             "count=%d" % max(100, seconds
+                                              // (each + self.gap / 1e6)))
+        values = dict(re.findall(r"(\S+)=(\d+)", text))
+        if values["back"] != values["sent"]:
+            raise Failure("%s of %s frames did not come back"
+                          % (values["lost"], values["sent"]))
+        return {name + "_us": int(values[name]) / 1000
+                for name in ("p50", "p99", "p99.9")}
+
+
+class LatencyAfterSilence(Latency):
+    name = "latency-silence"
+    about = ("60 bytes, packed rings, one frame after 20 ms of silence, there "
+             "and back")
+    gap = 20000
+    warm_up_frames = 50
+    metric = "wake"
+    target = 100
+
+
+SCENARIOS = [Latency, LatencyAfterSilence]
