@@ -272,6 +272,12 @@ table_buffer_outside(struct bench *b)
 }
 
 static void
+table_writable(struct bench *b)
+{
+    post_table(b, 2, 50, DESC_WRITE);
+}
+
+static void
 table_loops(struct bench *b)
 {
     post_table(b, 3, 50, 0);
@@ -384,6 +390,8 @@ static const struct bad_case rx_cases[] = {
     { "table in a table", BOTH, VHOST_RX_BROKEN, table_in_table },
     { "table with a buffer outside", BOTH, VHOST_RX_BROKEN,
       table_buffer_outside },
+    { "writable table", SPLIT, VHOST_RX_BROKEN, table_writable },
+    { "writable table", PACKED, DELIVERED, table_writable },
     { "table that loops", SPLIT, VHOST_RX_BROKEN, table_loops },
     { "table that leaves itself", SPLIT, VHOST_RX_BROKEN,
       table_next_outside },

@@ -80,7 +80,10 @@ vring_packed_advance(const struct vhost_ring *ring, uint16_t n,
 }
 
 /* Adds the descriptors of an indirect table to 'sg': all of them, in order
- * (section 2.8.7). */
+ * (section 2.8.7).
+ *
+ * DPDK's driver, as of 22.11, leaves VRING_DESC_F_WRITE set on the header of
+ * each frame that it sends by a table.  We only read from there. */
 static inline void
 vring_packed_walk_table(struct vhost_ring *ring,
                         const struct vring_packed_desc *d,
@@ -102,6 +105,9 @@ vring_packed_walk_table(struct vhost_ring *ring,
             vring_sg_malformed(ring, sg, "indirect table in indirect table",
                                e.addr, e.len);
             return;
+        }
+        if (!ring->to_guest) {
+            e.flags &= ~VRING_DESC_F_WRITE;
         }
         vring_sg_add(ring, sg, e.addr, e.len, e.flags);
     }
