@@ -16,5 +16,6 @@ EXTRA_DIST += \
 	Documentation/topics/configuration.rst \
 	Documentation/topics/design.rst \
 	Documentation/topics/differential.rst \
+	Documentation/topics/performance.rst \
 	Documentation/topics/testing.rst \
 	README.rst

@@ -89,6 +89,7 @@ run_suite = $(PYTHON3) $(srcdir)/build-aux/run-suite --source '$(srcdir)/tests' 
 # Unit tests.
 testsuite_at = \
 	tests/action.at \
+	tests/bench.at \
 	tests/dp.at \
 	tests/flow.at \
 	tests/meter.at \
@@ -98,7 +99,7 @@ testsuite_at = \
 	tests/upcall.at \
 	tests/vring.at \
 	tests/vswitchd.at
-EXTRA_DIST += $(testsuite_at)
+EXTRA_DIST += $(testsuite_at) tests/test-bench.py
 
 tests/testsuite: $(testsuite_at) tests/package.m4 ovs.mk
 	$(AM_V_GEN)$(autotest) -o $@.tmp $(srcdir)/tests/testsuite.at
