@@ -55,16 +55,16 @@ def parse(arguments):
                         "(default: 5)")
     parser.add_argument("--seconds", type=float, default=5, metavar="S",
                         help="seconds that each run is measured (default: 5)")
-    parser.add_argument("--silent-ports", type=int, default=30, metavar="N",
+    parser.add_argument("--silent-ports", type=int, default=500, metavar="N",
                         help="silent ports in the scenarios that have some "
-                        "(default: 30)")
+                        "(default: 500)")
     parser.add_argument("--datapath", choices=sorted(Switch.PORT_TYPES),
                         default="accel",
                         help="what is compared with netdev (default: accel)")
     parser.add_argument(
         "--no-build", action="store_true",
         help="install and build nothing: use the programs that PATH and "
-        "OVS_SRC name, see ovs-accel-env")
+        "other variables name, see ovs-accel-env")
     parser.add_argument("--json", metavar="FILE",
                         help="write all results to FILE, too")
     parser.add_argument("--rst", metavar="FILE",
