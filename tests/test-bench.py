@@ -54,6 +54,10 @@ def whole(**values):
                         for name, value in values.items()]}
 
 
+def trip(p50, p99):
+    return {"p50_us": p50, "p99_us": p99, "p99.9_us": 2 * p99}
+
+
 class Results(unittest.TestCase):
     def test_stats(self):
         stats = results.pmd_stats(STATS)
@@ -97,6 +101,17 @@ class Results(unittest.TestCase):
         self.assertNotIn("met", results.row(scenario, ([], []), (None, None),
                                             "failed"))
 
+    def test_latency(self):
+        def judge(metric, *pair):
+            return results.judge(metric, *(results.summary([one], None)
+                                           for one in pair))
+        self.assertEqual(judge("latency", trip(20, 40), trip(22, 40)),
+                         (1.1, "latency"))
+        self.assertEqual(judge("latency", trip(20, 40), trip(10, 80)),
+                         (2, "latency"))
+        self.assertEqual(judge("wake", trip(20, 40), trip(90, 40)),
+                         (70, "wake"))
+
     def test_compare(self):
         lines = results.compare(whole(a=2, b=2, c=1), whole(a=2.2, b=2.3, d=1))
         self.assertEqual(lines, [("a", 2, 2.2, True), ("b", 2, 2.3, False),
@@ -106,8 +121,9 @@ class Results(unittest.TestCase):
         rows = []
         for number, kind in enumerate(SCENARIOS.values()):
             scenario = kind(parse([]))
-            one = ({"cpu_percent": 9} if scenario.metric == "cpu"
-                   else run(1, 300, 0.5))
+            one = {"cpu": {"cpu_percent": 9}, "latency": trip(20, 40),
+                   "wake": trip(20, 40)}.get(scenario.metric,
+                                             run(1, 300, 0.5))
             rows.append(results.row(scenario, ([one], [one]), (None, None),
                                     None if number else "broken"))
         results.relate(rows)
