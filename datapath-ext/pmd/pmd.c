@@ -467,6 +467,7 @@ pmd_start(struct pmd_env *env, unsigned int core_id, int numa_id,
     struct pmd *pmd = create(env, core_id, numa_id, slot);
     char name[32];
 
+    pmd->clock.serial = UINT64_MAX;     /* Nothing has been measured yet. */
     poll_set_create(pmd);
     pmd->client = upcall_client_create(env->upcall,
                                        pmd->poll_set.eventfd);
