@@ -347,8 +347,24 @@ wait_for_earlier(struct pmd *pmd, const struct vhost_frame *frame,
     return true;
 }
 
-/* Takes 'frame' to its outputs, if the main road leads there. */
-static bool
+/* Returns true if the main road leads 'frame' where 'flow' says. */
+static inline bool
+takes_main_road(const struct megaflow *flow, const struct vhost_frame *frame)
+{
+    const struct action_program *program;
+
+    if (!flow || has_odd_csum(frame)) {
+        return false;
+    }
+    program = megaflow_program(flow);
+    return (program->direct
+            && (!program->edits
+                || (!frame->offload.csum
+                    && action_program_fits(program, frame))));
+}
+
+/* Takes 'frame' to its outputs. */
+static void
 execute_frame(struct pmd *pmd, struct port *in, struct vhost_frame *frame,
               struct megaflow *flow, uint16_t tcp_flags)
 {
@@ -357,20 +373,27 @@ execute_frame(struct pmd *pmd, struct port *in, struct vhost_frame *frame,
     uint32_t len = frame->data_len + frame->tail_len;
     int fate;
 
-    if (!program->direct
-        || has_odd_csum(frame)
-        || (program->edits
-            && (frame->offload.csum
-                || !action_program_fits(program, frame)))) {
-        return false;
-    }
     fate = run_program(pmd, program, in, frame);
     if (fate == PORT_DROP_ACTION) {
         action_program_count_drops(program, 1);
     }
     megaflow_count(flow, pmd->slot, 1, len, tcp_flags, pmd->now);
     port_count(fate < 0 ? &books->forwarded : &books->dropped[fate], 1);
-    return true;
+}
+
+/* Takes 'frame', whose flow is 'flow' if that is known, to the side road. */
+static void
+execute_aside(struct pmd *pmd, struct port *in,
+              const struct vhost_frame *frame, struct megaflow *flow)
+{
+    struct dp_packet *packet = leave_main_road(pmd, frame, in);
+
+    if (flow && !has_odd_csum(frame)) {
+        side_road_forward_flow(pmd, packet, in, flow);
+    } else {
+        side_road_forward(pmd, packet, in);
+    }
+    perf_lap(pmd, PMD_STAGE_SIDE_ROAD);
 }
 
 static void
@@ -384,22 +407,23 @@ execute(struct pmd *pmd, struct port *in)
     mr->out = NULL;
     for (unsigned int i = 0; i < mr->burst.n; i++) {
         struct vhost_frame *frame = mr->burst.frames[i];
+        struct megaflow *flow = mr->flows[i];
 
         if (wait_for_earlier(pmd, frame, in)) {
             continue;
         }
-        if (OVS_UNLIKELY(aside)) {
-            side_road_flush(pmd);
-            perf_lap(pmd, PMD_STAGE_SIDE_ROAD);
-        }
-        aside = !mr->flows[i] || !execute_frame(pmd, in, frame, mr->flows[i],
-                                                mr->tcp_flags[i]);
-        if (OVS_UNLIKELY(aside)) {
-            flush(pmd);
-            side_road_forward(pmd, leave_main_road(pmd, frame, in), in);
-            perf_lap(pmd, PMD_STAGE_SIDE_ROAD);
-        } else {
+        if (OVS_LIKELY(takes_main_road(flow, frame))) {
+            if (OVS_UNLIKELY(aside)) {
+                side_road_flush(pmd);
+                perf_lap(pmd, PMD_STAGE_SIDE_ROAD);
+                aside = false;
+            }
+            execute_frame(pmd, in, frame, flow, mr->tcp_flags[i]);
             n_main++;
+        } else {
+            flush(pmd);
+            execute_aside(pmd, in, frame, flow);
+            aside = true;
         }
     }
     pmd_count(pmd, PMD_MAIN_ROAD, n_main);

@@ -289,6 +289,10 @@ unsigned int side_road_poll(struct pmd *, struct port *in, unsigned int qid);
 void side_road_forward(struct pmd *, struct dp_packet *packet,
                        struct port *in);
 
+/* Like side_road_forward(), for a packet of which 'flow' is known. */
+void side_road_forward_flow(struct pmd *, struct dp_packet *packet,
+                            struct port *in, struct megaflow *flow);
+
 /* Like side_road_forward(), for a packet that is known to miss. */
 void side_road_miss(struct pmd *, struct dp_packet *packet,
                     const struct flow_key *key, struct port *in);

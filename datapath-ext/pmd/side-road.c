@@ -352,6 +352,20 @@ extract_key(struct dp_packet *packet, struct flow_key *key)
     }
 }
 
+/* Brings 'packet', whose flow is known without a key, into the state that
+ * making the key would leave, and returns its TCP flags. */
+static uint16_t
+parse_known(struct dp_packet *packet)
+{
+    struct flow_key key;
+
+    if (OVS_LIKELY(dp_packet_rss_valid(packet))) {
+        return parse_tcp_flags(packet, NULL, NULL, NULL);
+    }
+    extract_key(packet, &key);
+    return flow_key_tcp_flags(&key);
+}
+
 /* Counts 'packet', which it takes, for 'flow' and runs its actions. */
 static void
 run_flow(struct pmd *pmd, struct dp_packet *packet, struct megaflow *flow,
@@ -403,6 +417,17 @@ side_road_forward(struct pmd *pmd, struct dp_packet *packet, struct port *in)
 
     fate_begin(pmd, &fate, in);
     side_road_again(pmd, packet);
+    fate_end(pmd, &fate, outer);
+}
+
+void
+side_road_forward_flow(struct pmd *pmd, struct dp_packet *packet,
+                       struct port *in, struct megaflow *flow)
+{
+    struct pmd_fate fate, *outer = pmd->fate;
+
+    fate_begin(pmd, &fate, in);
+    run_flow(pmd, packet, flow, parse_known(packet));
     fate_end(pmd, &fate, outer);
 }
 
@@ -489,20 +514,6 @@ find_marked(struct pmd *pmd, const struct dp_packet *packet)
     return flow && flow->in_port == in_port ? flow : NULL;
 }
 
-/* Brings 'packet', whose flow is known without a key, into the state that
- * making the key would leave, and returns its TCP flags. */
-static uint16_t
-parse_marked(struct dp_packet *packet)
-{
-    struct flow_key key;
-
-    if (OVS_LIKELY(dp_packet_rss_valid(packet))) {
-        return parse_tcp_flags(packet, NULL, NULL, NULL);
-    }
-    extract_key(packet, &key);
-    return flow_key_tcp_flags(&key);
-}
-
 /* Like side_road_forward(), for a packet that comes from a device which may
  * have flows of ours. */
 static void
@@ -517,7 +528,7 @@ forward_offloaded(struct pmd *pmd, struct dp_packet *packet, struct port *in)
     } else if (dp_packet_size(packet) >= ETH_HEADER_LEN
                && (flow = find_marked(pmd, packet))) {
         pmd_count(pmd, PMD_MARK_HIT, 1);
-        run_flow(pmd, packet, flow, parse_marked(packet));
+        run_flow(pmd, packet, flow, parse_known(packet));
     } else {
         side_road_again(pmd, packet);
     }
