@@ -277,6 +277,18 @@ table_writable(struct bench *b)
     post_table(b, 2, 50, DESC_WRITE);
 }
 
+/* A good frame, and then nothing, at length. */
+static void
+table_endless(struct bench *b)
+{
+    const struct driver_desc good = {
+        driver_arena(9), b->hdr_len + GOOD, 0
+    };
+
+    driver_write_table(&b->driver, driver_arena(10), &good, 1);
+    post1(b, driver_arena(10), (VRING_MAX_SIZE + 1) * 16, DESC_INDIRECT);
+}
+
 static void
 table_loops(struct bench *b)
 {
@@ -385,6 +397,7 @@ static const struct bad_case rx_cases[] = {
     { "segmentation offload not negotiated", BOTH, DELIVERED, gso },
     { "empty table", BOTH, VHOST_RX_BROKEN, table_empty },
     { "table of odd length", BOTH, VHOST_RX_BROKEN, table_odd },
+    { "table longer than any ring", BOTH, VHOST_RX_BROKEN, table_endless },
     { "table outside memory", BOTH, VHOST_RX_BROKEN, table_outside },
     { "table amid a chain", BOTH, VHOST_RX_BROKEN, table_then_next },
     { "table in a table", BOTH, VHOST_RX_BROKEN, table_in_table },

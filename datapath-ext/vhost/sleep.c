@@ -178,7 +178,7 @@ vhost_rx_wake(struct vhost_port *port, unsigned int qid)
         struct vhost_ring *ring = vhost_queue_get_ring(queue);
 
         atomic_store_relaxed(&queue->asleep, false);
-        if (ring) {
+        if (ring && !ring->broken) {
             vring_wake(ring);
         }
     }

@@ -385,17 +385,15 @@ vhost_tx_put_burst(struct vhost_tx *tx,
 
     atomic_read_explicit(&tx->port->tx_policer, &policer,
                          memory_order_acquire);
-    for (unsigned int i = 0; i < n; i++) {
-        if (OVS_LIKELY(tx->ring && !policer)) {
-            unsigned int n_plain = tx_put_plain(tx, frames + i, n - i);
+    for (unsigned int i = 0; i < n;) {
+        unsigned int n_plain = (OVS_LIKELY(tx->ring && !policer)
+                                ? tx_put_plain(tx, frames + i, n - i) : 0);
 
-            n_sent += n_plain;
-            i += n_plain;
-            if (i == n) {
-                break;
-            }
+        n_sent += n_plain;
+        i += n_plain;
+        if (OVS_UNLIKELY(i < n && n_plain < VHOST_BURST)) {
+            n_sent += vhost_tx_put(tx, frames[i++]) < 0;
         }
-        n_sent += vhost_tx_put(tx, frames[i]) < 0;
     }
     return n_sent;
 }
@@ -428,6 +426,11 @@ vhost_tx_end(struct vhost_tx *tx)
         vhost_stat_add(&tx->stats->notifications, 1);
     }
     ovs_spin_unlock(&tx->queue->lock);
+
+    if (OVS_UNLIKELY(vhost_port_get_broken(tx->port) != NULL)) {
+        /* Nobody may come by for long if the guest's queues are asleep. */
+        vhost_port_tell_broken(tx->port);
+    }
 
     /* The system call need not hold up others; the ring stays where it is
      * until vhost_exit(). */

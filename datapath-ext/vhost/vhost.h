@@ -157,8 +157,8 @@ void vhost_port_get_status(const struct vhost_port *, struct smap *status);
     VHOST_DROP(RX_TOO_LONG, "rx_too_long",                                   \
                "frame longer than 65,535 bytes or chain of over 1,024 pieces")\
     VHOST_DROP(RX_OFFLOAD, "rx_offload",                                     \
-               "frame that asks for an offload that was not negotiated or "  \
-               "does not fit it")                                            \
+               "frame that asks for an offload of another kind than "        \
+               "negotiated or does not fit it")                              \
     VHOST_DROP(RX_POLICED, "rx_policed",                                     \
                "frame above the ingress policing rate")
 

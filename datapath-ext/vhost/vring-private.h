@@ -221,7 +221,10 @@ vring_sg_table(struct vhost_ring *ring, struct vring_sg *sg,
         reason = "indirect descriptor table that was not negotiated";
     } else if (flags & VRING_DESC_F_NEXT) {
         reason = "indirect descriptor table within a chain";
-    } else if (!len || len % sizeof(struct vring_desc)) {
+    } else if (!len || len % sizeof(struct vring_desc)
+               || len > VRING_MAX_SIZE * sizeof(struct vring_desc)) {
+        /* Linux and DPDK make none longer than the ring, and a walk through
+         * millions of empty descriptors would hold up everyone. */
         reason = "indirect descriptor table of odd length";
     } else {
         table = guest_memory_translate(ring->memory, &ring->region,

@@ -241,6 +241,9 @@ static inline bool
 vring_next(struct vhost_ring *ring, bool packed, struct vring_chain *chain,
            struct vring_sg *sg)
 {
+    if (OVS_UNLIKELY(ring->broken != NULL)) {
+        return false;
+    }
     return (packed
             ? vring_packed_next(ring, chain, sg)
             : vring_split_next(ring, chain, sg));
