@@ -12,8 +12,8 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-# The same random frames through a netdev and an accel bridge.  SEED, TABLES
-# and FRAMES may be given; it wants root.
+# The same random frames through a netdev and an accel bridge.  SEED, TABLES,
+# FRAMES and CONNTRACK may be given; it wants root.
 EXTRA_DIST += \
 	tests/differential/__init__.py \
 	tests/differential/bed.py \
@@ -29,7 +29,8 @@ EXTRA_DIST += \
 differential_flags = \
 	$(if $(SEED),--seed $(SEED)) \
 	$(if $(TABLES),--tables $(TABLES)) \
-	$(if $(FRAMES),--frames $(FRAMES))
+	$(if $(FRAMES),--frames $(FRAMES)) \
+	$(if $(CONNTRACK),--conntrack)
 
 check-differential: all
 	eval "`utilities/ovs-accel-env`" && PATH="$(abs_top_builddir)/tests:$$PATH" \

@@ -27,13 +27,14 @@ TUNNEL = "4"                    # Its packets are looked up again, too.
 BASES, MISSES = 0.1, 0.3
 
 
-def make_case(seed, n_frames, ports, mark_rule, directory):
+def make_case(seed, n_frames, ports, mark_rule, directory, conntrack):
     """Returns a case of about 'n_frames' frames: its rules, the MAC addresses
     that the bridges know, and its steps, each an in_port, whether frames go
-    one by one, and frames."""
+    one by one, and frames.  'conntrack' says whether it may track
+    connections."""
     rng = random.Random(seed)
     vlan_limit = rng.choice([1, 2])
-    features = tables.random_features(rng)
+    features = tables.random_features(rng, conntrack)
     rules, recirculates = tables.random_table(rng, ports, vlan_limit,
                                               features, mark_rule)
     case = {"seed": seed, "vlan_limit": vlan_limit, "rules": rules,

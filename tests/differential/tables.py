@@ -73,9 +73,10 @@ METERS = ["meter=%d %s bands=type=drop rate=4000000000" % pair
           for pair in [(1, "pktps"), (2, "kbps"), (3, "kbps stats")]]
 
 
-def random_features(rng):
+def random_features(rng, conntrack):
     kind = rng.random()
-    return Features(copies=kind < 0.6, tracks=kind < 0.25, nats=kind < 0.15)
+    return Features(copies=kind < 0.6, tracks=conntrack and kind < 0.25,
+                    nats=conntrack and kind < 0.15)
 
 
 def weighted(rng, weights):
