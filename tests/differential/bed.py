@@ -175,12 +175,8 @@ class Bed:
         path = os.path.join(self.directory, "table")
         with open(path, "w", encoding="utf-8") as f:
             f.write("\n".join(case["rules"]) + "\n")
-        pops_mpls = any("pop_mpls" in rule for rule in case["rules"])
         for side in self.sides:
             side.ofctl("replace-flows", side.bridge, path)
-            for port in side.ports.values():
-                if isinstance(port, VxlanPort):
-                    port.hash_is_known = not pops_mpls
             for port, vid, address in case["macs"]:
                 self._appctl.call("fdb/add", side.bridge,
                                   side.ports[port].name, vid, address)

@@ -201,9 +201,6 @@ class VxlanPort:
     def __init__(self, name, wire, local, remote):
         self.name = name
         self.mark = None
-        # Whether the UDP source port, which is made of a packet's hash, is
-        # the same on both sides.
-        self.hash_is_known = True
         self._wire = wire
         self._addresses = [bytes(map(int, address.split(".")))
                            for address in (local, remote)]
@@ -237,12 +234,10 @@ class VxlanPort:
 
     def _neutral(self, frame):
         """Returns 'frame' without outer addresses and checksum, if they are
-        right."""
+        right, and without the UDP source port, which is made of a hash."""
         ends = b"".join(self._addresses)
         if frame[26:34] == ends and not header_sum(frame[14:34]):
-            frame = frame[:24] + bytes(10) + frame[34:]
-            if not self.hash_is_known:
-                frame = frame[:34] + bytes(2) + frame[36:]
+            frame = frame[:24] + bytes(12) + frame[36:]
         return frame
 
     def take(self):
