@@ -51,19 +51,27 @@ iov_writer_put(struct iov_writer *w, const void *src_, size_t n)
     w->left -= n;
 }
 
-/* Writes virtio-net header and 'frame' to the buffers that vring_gather()
- * found. */
+/* Appends the tail of 'frame'. */
 static inline void
-frame_copy(const struct vhost_ring *ring, const struct vhost_frame *frame)
+iov_writer_put_tail(struct iov_writer *w, const struct vhost_frame *frame)
 {
-    const struct vring_scratch *s = ring->scratch;
-    struct iov_writer w = {
-        .iov = s->iov + 1,
-        .p = s->iov[0].iov_base,
-        .left = s->iov[0].iov_len,
-    };
-    struct virtio_net_hdr_v1 hdr = { .num_buffers = s->n_chains };
     const struct iovec *tail = frame->iov;
+
+    for (uint32_t left = frame->tail_len; left; tail++) {
+        uint32_t n = MIN(left, tail->iov_len);
+
+        iov_writer_put(w, tail->iov_base, n);
+        left -= n;
+    }
+}
+
+/* Writes virtio-net header and 'frame' to 'n_buffers' buffers of the guest,
+ * whose pieces 'w' goes through. */
+static inline void
+frame_copy(const struct vhost_ring *ring, const struct vhost_frame *frame,
+           struct iov_writer w, unsigned int n_buffers)
+{
+    struct virtio_net_hdr_v1 hdr = { .num_buffers = n_buffers };
 
     if (OVS_UNLIKELY(frame->offload.csum)) {
         vhost_offload_to_hdr(&frame->offload, &hdr);
@@ -83,13 +91,22 @@ frame_copy(const struct vhost_ring *ring, const struct vhost_frame *frame)
     } else {
         iov_writer_put(&w, frame->data, frame->data_len);
     }
+    iov_writer_put_tail(&w, frame);
+}
 
-    for (uint32_t left = frame->tail_len; left; tail++) {
-        uint32_t n = MIN(left, tail->iov_len);
+/* Same for the buffers that vring_gather() found. */
+static inline void
+frame_copy_gathered(const struct vhost_ring *ring,
+                    const struct vhost_frame *frame)
+{
+    const struct vring_scratch *s = ring->scratch;
+    const struct iov_writer w = {
+        .iov = s->iov + 1,
+        .p = s->iov[0].iov_base,
+        .left = s->iov[0].iov_len,
+    };
 
-        iov_writer_put(&w, tail->iov_base, n);
-        left -= n;
-    }
+    frame_copy(ring, frame, w, s->n_chains);
 }
 
 void
@@ -206,7 +223,7 @@ vhost_tx_copy(struct vhost_tx *tx, const struct vhost_frame *frame)
                                    ? frame->offload.hdr_len
                                      + frame->offload.gso_size : len);
     if (OVS_LIKELY(drop == VHOST_N_DROPS)) {
-        frame_copy(tx->ring, frame);
+        frame_copy_gathered(tx->ring, frame);
         vring_commit(tx->ring, (uint64_t) len + tx->ring->hdr_len);
         tx->n_puts++;
     }
@@ -250,19 +267,13 @@ vhost_tx_finish(struct vhost_tx *tx, const struct vhost_frame *frame)
         .data_len = frame->data_len + frame->tail_len,
     };
     struct iov_writer w = { .p = finished.data, .left = VHOST_MAX_FRAME };
-    const struct iovec *tail = frame->iov;
 
     /* A VLAN tag, say, was pushed onto a frame of the greatest length. */
     if (finished.data_len > VHOST_MAX_FRAME) {
         return VHOST_TX_TOO_LONG;
     }
     iov_writer_put(&w, frame->data, frame->data_len);
-    for (uint32_t left = frame->tail_len; left; tail++) {
-        uint32_t n = MIN(left, tail->iov_len);
-
-        iov_writer_put(&w, tail->iov_base, n);
-        left -= n;
-    }
+    iov_writer_put_tail(&w, frame);
     if (offload->gso != VHOST_GSO_NONE) {
         return vhost_tx_segment(tx, offload, finished.data_len);
     }
@@ -298,32 +309,6 @@ vhost_tx_put(struct vhost_tx *tx, const struct vhost_frame *frame)
  * copy that fills them: enough to hide how long that takes, and little enough
  * to stay in the cache together with what is copied. */
 #define FETCH_AHEAD 8192
-
-/* Writes virtio-net header and 'frame' to a buffer in one piece. */
-static inline void
-frame_copy_plain(const struct vhost_ring *ring,
-                 const struct vhost_frame *frame, uint8_t *p)
-{
-    const struct virtio_net_hdr_v1 hdr = { .num_buffers = 1 };
-    const struct iovec *tail = frame->iov;
-
-    if (OVS_LIKELY(ring->hdr_len == sizeof hdr)) {
-        memcpy(p, &hdr, sizeof hdr);
-        p += sizeof hdr;
-    } else {
-        memset(p, 0, ring->hdr_len);
-        p += ring->hdr_len;
-    }
-    copy_head(p, frame->data, frame->data_len);
-    p += frame->data_len;
-    for (uint32_t left = frame->tail_len; left; tail++) {
-        uint32_t n = MIN(left, tail->iov_len);
-
-        memmove(p, tail->iov_base, n);
-        p += n;
-        left -= n;
-    }
-}
 
 /* Puts the first of the 'n' frames, up to VHOST_BURST, as long as they ask for
  * nothing special and find a buffer each.  The others have to be looked at
@@ -362,7 +347,10 @@ tx_put_plain(struct vhost_tx *tx, const struct vhost_frame *const frames[],
         if (n_put == n_taken) {
             break;
         }
-        frame_copy_plain(ring, frames[n_put], buffers[n_put].p);
+        frame_copy(ring, frames[n_put], (struct iov_writer) {
+                       .p = buffers[n_put].p,
+                       .left = lens[n_put] + ring->hdr_len,
+                   }, 1);
         ahead -= lens[n_put];
         n_bytes += lens[n_put];
         n_put++;
