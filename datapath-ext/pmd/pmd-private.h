@@ -166,9 +166,8 @@ pmd_count(struct pmd *pmd, enum pmd_counter counter, uint64_t n)
 }
 
 /* The tx queue of 'port' that 'pmd' sends to, unless the port's "tx-steering"
- * is hash.  Both roads use the same one, so
- * that in a guest with several queues no packet overtakes another that went to
- * a queue of its own. */
+ * is hash.  Both roads use the same one, so that in a guest with several
+ * queues no packet overtakes another that went to a queue of its own. */
 static inline unsigned int
 pmd_txq(const struct pmd *pmd, const struct port *port)
 {

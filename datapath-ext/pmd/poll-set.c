@@ -79,14 +79,6 @@ create_eventfd(int epfd, uint64_t cookie)
     return fd;
 }
 
-static void
-write_eventfd(int fd)
-{
-    uint64_t one = 1;
-
-    ignore(write(fd, &one, sizeof one));
-}
-
 void
 poll_set_create(struct pmd *pmd)
 {
@@ -133,13 +125,13 @@ poll_set_attach(struct pmd *pmd, const struct pmd_poll_list *old,
 void
 poll_set_wake(struct pmd *pmd)
 {
-    write_eventfd(pmd->poll_set.eventfd);
+    eventfd_write(pmd->poll_set.eventfd, 1);
 }
 
 void
 poll_set_wake_queues(struct pmd *pmd)
 {
-    write_eventfd(pmd->poll_set.waiter.eventfd);
+    eventfd_write(pmd->poll_set.waiter.eventfd, 1);
 }
 
 /* Polls queue 'i' of 'list', and its guest need not kick.  That it did not

@@ -17,7 +17,7 @@
 
 #include "upcall/upcall.h"
 
-#include <unistd.h>
+#include <sys/eventfd.h>
 
 #include "dp-packet.h"
 #include "hash.h"
@@ -308,12 +308,11 @@ void
 upcall_client_answer(struct upcall_item *item)
 {
     struct upcall_client *client = item->client;
-    uint64_t one = 1;
 
     /* From here on the item is the client's. */
     mpsc_queue_insert(&client->answers, &item->answer_node);
     if (client->eventfd >= 0) {
-        ignore(write(client->eventfd, &one, sizeof one));
+        eventfd_write(client->eventfd, 1);
     }
 }
 

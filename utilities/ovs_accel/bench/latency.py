@@ -17,6 +17,7 @@
 
 import re
 
+from ovs_accel.bench.guest_to_guest import STRAIGHT
 from ovs_accel.bench.scenario import Scenario
 from ovs_accel.bench.side import GUESTS
 from ovs_accel.proc import Failure
@@ -37,8 +38,7 @@ class Latency(Scenario):
     warm_up_frames = 1000
 
     def flows(self):
-        return ["in_port=vm1,actions=output:vm2",
-                "in_port=vm2,actions=output:vm1"]
+        return STRAIGHT
 
     def measure(self, side, seconds):
         self.set_up(side)

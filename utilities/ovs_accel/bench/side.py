@@ -22,7 +22,7 @@ import shutil
 import tempfile
 import time
 
-from ovs_accel import verify
+from ovs_accel import scripted, verify
 from ovs_accel.bench.machine import pick_cpus
 from ovs_accel.bench.results import pmd_stats
 from ovs_accel.proc import Process, run, wait_until
@@ -118,10 +118,8 @@ class Side:
             return
         sock = self.path("silent.sock")
         self._silent.start(
-            [os.path.join(os.environ["OVS_ACCEL_BUILD"], "tests",
-                          "vhost-guest"),
-             "run", "--listen=" + sock, "--silent=%d" % (count - 1),
-             "--unixctl=" + self.path("silent.ctl")]
+            [scripted.program(), "run", "--listen=" + sock,
+             "--silent=%d" % (count - 1), "--unixctl=" + self.path("silent.ctl")]
             + (["--packed"] if packed else []), env=self.switch.env)
         for number in range(count):
             name = "s%d" % number
