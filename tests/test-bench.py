@@ -17,13 +17,17 @@
 
 import argparse
 import io
+import json
+import os
+import shutil
 import sys
+import tempfile
 import unittest
 from contextlib import redirect_stdout
 
 from ovs_accel import verify
 from ovs_accel.bench import report, results
-from ovs_accel.bench.__main__ import parse
+from ovs_accel.bench.__main__ import main, parse
 from ovs_accel.bench.catalog import SCENARIOS
 from ovs_accel.proc import Failure
 
@@ -46,16 +50,29 @@ main thread:
 
 def run(mpps, cycles, busy=1.0):
     return {"mpps": mpps, "cycles_per_packet": cycles, "busy_share": busy,
-            "cpu_share": 1.0, "packets": 100, "dropped": 1}
+            "cpu_share": 1.0, "packets": 100, "dropped": 1,
+            "transfer_cycles": 90}
 
 
 def whole(**values):
-    return {"results": [{"scenario": name, "value": value, "failure": None}
+    return {"results": [{"scenario": name, "value": value, "failure": None,
+                         "metric": "mpps", "target": 2}
                         for name, value in values.items()]}
 
 
 def trip(p50, p99):
-    return {"p50_us": p50, "p99_us": p99, "p99.9_us": 2 * p99}
+    return {"p50_us": p50, "p99_us": p99, "p99.9_us": 2 * p99,
+            "busy_p50_us": 15, "transfer_cycles": 90}
+
+
+def scenario(**values):
+    return argparse.Namespace(**dict(
+        {"name": "x", "about": "", "target": 2, "metric": "speed",
+         "sides": (0, 1), "main_road": True}, **values))
+
+
+def row(rounds, failure=None, **values):
+    return results.row(scenario(**values), rounds, (None, None), failure)
 
 
 class Results(unittest.TestCase):
@@ -76,74 +93,152 @@ class Results(unittest.TestCase):
 
     def test_judge(self):
         slow, fast = run(1, 300), run(2.5, 100)
-        self.assertEqual(results.judge("speed", slow, fast), (2.5, "mpps"))
-        self.assertEqual(results.judge("cycles", slow, fast), (3, "cycles"))
+
+        def judge(metric):
+            metric = results.resolve(metric, slow, fast)
+            return results.judge(metric, slow, fast), metric
+        self.assertEqual(judge("speed"), ([2.5], "mpps"))
+        self.assertEqual(judge("cycles"), ([3], "cycles"))
         # The guests were the limit: packets per second tell nothing.
         fast["busy_share"] = 0.5
-        self.assertEqual(results.judge("speed", slow, fast), (3, "cycles"))
-        self.assertEqual(results.judge("mpps", slow, fast), (2.5, "mpps"))
+        self.assertEqual(judge("speed"), ([3], "cycles"))
+        self.assertEqual(judge("mpps"), ([2.5], "mpps"))
+        slow.update(gbps=10, cycles_per_byte=0.6)
+        fast.update(gbps=15, cycles_per_byte=0.3)
+        self.assertEqual(judge("bits"), ([2], "bytes"))
+        fast["busy_share"] = 1
+        self.assertEqual(judge("bits"), ([1.5], "gbps"))
+
+    def test_pairs(self):
+        """The machine changed its speed: the ratios of pairs are steady."""
+        rounds = [{0: run(1, 300), 1: run(2.5, 100)},
+                  {0: run(4, 300), 1: run(8, 100)},
+                  {0: run(2, 300), 1: run(6, 100)},
+                  {0: run(9, 300)}]
+        result = row(rounds)
+        self.assertEqual((result["value"], result["spread"]), (2.5, [2, 3]))
+        self.assertTrue(result["met"])
+        results.add_floor(result, rounds, [{2: run(5, 100)}, {2: run(5, 50)},
+                                           {}, {2: run(5, 60)}])
+        self.assertEqual((result["floor_value"], result["floor_spread"]),
+                         (5, [3, 6]))
 
     def test_row(self):
-        scenario = argparse.Namespace(name="x", about="", target=2,
-                                      metric="speed")
-        runs = [run(1, 300)], [run(2.5, 100)]
-        self.assertTrue(results.row(scenario, runs, (None, None),
-                                    None)["met"])
-        self.assertFalse(results.row(scenario, runs, (None, None),
-                                     "failed")["met"])
-        scenario.target = 2.6
-        self.assertFalse(results.row(scenario, runs, (None, None),
-                                     None)["met"])
-        idle = [{"cpu_percent": 100}], [{"cpu_percent": 1}]
-        scenario.metric = "cpu"
-        self.assertTrue(results.row(scenario, idle, (None, None),
-                                    None)["met"])
-        self.assertNotIn("met", results.row(scenario, ([], []), (None, None),
-                                            "failed"))
+        rounds = [{0: run(1, 300), 1: run(2.5, 100)}]
+        self.assertTrue(row(rounds)["met"])
+        self.assertFalse(row(rounds, "failed")["met"])
+        self.assertFalse(row(rounds, target=2.6)["met"])
+        self.assertIsNone(row(rounds, target=None)["met"])
+        self.assertNotIn("met", row([{}], "failed"))
+        self.assertNotIn("met", row([{0: run(1, 300)}], "failed"))
+        idle = [{0: {"cpu_percent": 100}, 1: {"cpu_percent": 1}}]
+        self.assertTrue(row(idle, metric="cpu")["met"])
+        rounds[0][1]["share_of_alone"] = 0.94
+        self.assertFalse(row(rounds)["met"])
+        rounds[0][1]["share_of_alone"] = 0.95
+        self.assertTrue(row(rounds)["met"])
+
+    def test_main_road(self):
+        rounds = [{0: run(1, 300), 1: dict(run(3, 100), packets=10000,
+                                           main_road_packets=9990)}]
+        self.assertIsNone(row(rounds)["failure"])
+        rounds[0][1]["main_road_packets"] = 9989
+        self.assertIn("99.89 %", row(rounds)["failure"])
+        self.assertFalse(row(rounds)["met"])
+        self.assertIsNone(row(rounds, main_road=False)["failure"])
 
     def test_latency(self):
-        def judge(metric, *pair):
-            return results.judge(metric, *(results.summary([one], None)
-                                           for one in pair))
-        self.assertEqual(judge("latency", trip(20, 40), trip(22, 40)),
-                         (1.1, "latency"))
-        self.assertEqual(judge("latency", trip(20, 40), trip(10, 80)),
-                         (2, "latency"))
-        self.assertEqual(judge("wake", trip(20, 40), trip(90, 40)),
-                         (70, "wake"))
+        def value(metric, *pairs):
+            return results.value(metric, pairs)[0]
+        self.assertEqual(value("latency", (trip(20, 40), trip(22, 40))), 1.1)
+        self.assertEqual(value("latency", (trip(20, 40), trip(10, 80))), 2)
+        self.assertEqual(value("latency", (trip(20, 40), trip(22, 40)),
+                               (trip(20, 40), trip(10, 80)),
+                               (trip(20, 40), trip(10, 40))), 1)
+        self.assertEqual(value("wake", (trip(20, 40), trip(90, 40))), 70)
 
     def test_compare(self):
         lines = results.compare(whole(a=2, b=2, c=1), whole(a=2.2, b=2.3, d=1))
         self.assertEqual(lines, [("a", 2, 2.2, True), ("b", 2, 2.3, False),
                                  ("c", 1, None, False), ("d", None, 1, False)])
+        # No ratios: whether the target is met.
+        first, second = whole(a=0.01), whole(a=0.02)
+        for each, is_met in ((first, True), (second, True)):
+            each["results"][0].update(metric="cpu", met=is_met)
+        self.assertTrue(results.compare(first, second)[0][3])
+        second["results"][0]["met"] = False
+        self.assertFalse(results.compare(first, second)[0][3])
+
+    def test_compare_fails(self):
+        """The program: fails above 10 %, and for what is missing."""
+        with tempfile.TemporaryDirectory() as directory:
+            paths = []
+            for number, value in enumerate((2, 2.2, 2.3)):
+                paths.append(os.path.join(directory, str(number)))
+                with open(paths[-1], "w", encoding="utf-8") as f:
+                    json.dump(whole(a=value), f)
+            for other, status in (paths[1], 0), (paths[2], 1), ("none", 1):
+                with redirect_stdout(io.StringIO()):
+                    self.assertEqual(main(["--compare", paths[0], other]),
+                                     status)
+
+    def measured(self):
+        """A result of all scenarios; the first one failed."""
+        rows, runs = [], {}
+        for number, kind in enumerate(SCENARIOS.values()):
+            each = kind(parse([]))
+            one = {"cpu": {"cpu_percent": 9, "transfer_cycles": 90},
+                   "latency": trip(20, 40),
+                   "wake": trip(20, 40)}.get(
+                       each.metric, dict(run(1, 300, 0.5), gbps=9,
+                                         cycles_per_byte=1))
+            runs[each.name] = [{i: one for i in each.sides}]
+            rows.append(results.row(each, runs[each.name], (None, None),
+                                    None if number else "broken"))
+        results.add_floor(rows[1], runs["packed-64"],
+                          [{2: run(3, 100, 0.5)}])
+        return {"results": rows, "baseline": "netdev", "measured": "accel",
+                "rounds": 1, "seconds": 1,
+                "machine": {"cpu": "c", "cpus": 2, "virtual": True,
+                            "memory_mib": 3, "kernel": "k",
+                            "huge_pages": True, "switch": ["s"]}}
 
     def test_report(self):
-        rows = []
-        for number, kind in enumerate(SCENARIOS.values()):
-            scenario = kind(parse([]))
-            one = {"cpu": {"cpu_percent": 9}, "latency": trip(20, 40),
-                   "wake": trip(20, 40)}.get(scenario.metric,
-                                             run(1, 300, 0.5))
-            rows.append(results.row(scenario, ([one], [one]), (None, None),
-                                    None if number else "broken"))
-        results.relate(rows)
-        all_of_it = {"results": rows, "baseline": "netdev",
-                     "measured": "accel", "rounds": 1, "seconds": 1,
-                     "machine": {"cpu": "c", "cpus": 2, "virtual": True,
-                                 "memory_mib": 3, "kernel": "k",
-                                 "huge_pages": True, "switch": ["s"]}}
+        all_of_it = self.measured()
         text = report.restructured(all_of_it)
-        for name in SCENARIOS:
-            self.assertIn("\n" + name, text)
+        for name, kind in SCENARIOS.items():
+            # The floors are columns of others.
+            self.assertEqual("\n%s " % name in text, 2 not in kind.sides)
         self.assertIn("FAILED", text)
         self.assertIn("1.00\\*", text)
-        self.assertIn('"macs" 1 2.2',
+        self.assertIn("90 to 90 cycles", text)
+        self.assertIn('"macs" 1 2.2 NaN',
                       report.gnuplot_script(all_of_it, "x.svg"))
         with self.assertRaises(Failure):
             report.gnuplot_script(all_of_it, "x.txt")
         with redirect_stdout(io.StringIO()) as out:
             report.show(all_of_it)
         self.assertIn("FAILED: broken", out.getvalue())
+
+    def test_read(self):
+        """The program: --read with --rst and, if there is gnuplot, --plot."""
+        with tempfile.TemporaryDirectory() as directory:
+            def path(suffix):
+                return os.path.join(directory, "result." + suffix)
+            all_of_it = self.measured()
+            all_of_it["results"][0]["failure"] = None
+            with open(path("json"), "w", encoding="utf-8") as f:
+                json.dump(all_of_it, f)
+            plots = ["svg", "png"] if shutil.which("gnuplot") else []
+            for suffix in plots or [None]:
+                with redirect_stdout(io.StringIO()):
+                    self.assertEqual(0, main(
+                        ["--read", path("json"), "--rst", path("rst")]
+                        + (["--plot", path(suffix)] if suffix else [])))
+                if suffix:
+                    self.assertGreater(os.path.getsize(path(suffix)), 1000)
+            with open(path("rst"), encoding="utf-8") as f:
+                self.assertEqual(f.read(), report.restructured(all_of_it))
 
 
 class Verify(unittest.TestCase):

@@ -25,7 +25,7 @@
  *
  * connects to the front ends that listen at these sockets (testpmd with
  * virtio-user ports "server=1", say, or "vhost-guest run --listen"), prints
- * "running", and once frames flow forwards for a second to warm up and then
+ * "running", and once frames flow forwards for a moment to warm up and then
  * measures.  It ends with a line such as
  *
  *     packets=61000000 mpps=12.200 cycles_per_packet=131.0 busy=0.653
@@ -33,6 +33,12 @@
  * 'busy' is the share of the time in which there were packets, and the cycles
  * (of the time stamp counter) are those of that time.  Without --seconds it
  * forwards and counts until SIGTERM comes.  It ends, too, when a guest leaves.
+ *
+ *     vhost-floor --transfer=0,1
+ *
+ * tells what all this depends on more than on anything else: how many cycles
+ * of the time stamp counter it takes to hand a cache line from one CPU to the
+ * other.  On virtual machines that changes from one minute to the next.
  *
  * Not for guests that one does not trust: addresses and indexes are checked,
  * but a guest that breaks the rules, or uses what is not served (buffers of
@@ -70,6 +76,7 @@
 #define SNAPSHOT 128
 #define HDR_LEN sizeof(struct virtio_net_hdr_mrg_rxbuf)
 #define TABLE_SIZE 4096
+#define WARM_UP 0.3             /* Seconds. */
 
 /* Looks at empty rings are this far apart.  Each look takes a cache line away
  * from the guest: without a pause it sends less than half as much. */
@@ -419,24 +426,94 @@ forward_until(double secs)
     return t;
 }
 
+static void
+run_on(int where)
+{
+    cpu_set_t set;
+
+    CPU_ZERO(&set);
+    CPU_SET(where, &set);
+    if (pthread_setaffinity_np(pthread_self(), sizeof set, &set)) {
+        ovs_fatal(0, "cannot run on CPU %d", where);
+    }
+}
+
 static void *
 loop_main(void *aux OVS_UNUSED)
 {
     if (cpu >= 0) {
-        cpu_set_t set;
-
-        CPU_ZERO(&set);
-        CPU_SET(cpu, &set);
-        if (pthread_setaffinity_np(pthread_self(), sizeof set, &set)) {
-            ovs_fatal(0, "cannot run on CPU %d", cpu);
-        }
+        run_on(cpu);
     }
     if (seconds) {
-        forward_until(1);
+        forward_until(WARM_UP);
     }
     result = forward_until(seconds);
     atomic_store(&stopped, true);
     return NULL;
+}
+
+/* The machine */
+
+/* A line that goes to and fro TRIPS times in each of SAMPLES samples. */
+#define SAMPLES 500
+#define TRIPS 500
+
+struct transfer {
+    OVS_ALIGNED_VAR(CACHE_LINE_SIZE) atomic_uint32_t turn;
+    OVS_ALIGNED_VAR(CACHE_LINE_SIZE) int cpus[2];
+};
+
+static void
+await_turn(struct transfer *t, uint32_t turn)
+{
+    uint32_t now;
+
+    do {
+        atomic_read_explicit(&t->turn, &now, memory_order_acquire);
+    } while (now != turn);
+}
+
+static void *
+transfer_main(void *t_)
+{
+    struct transfer *t = t_;
+
+    run_on(t->cpus[1]);
+    for (uint32_t i = 0; i < SAMPLES * TRIPS; i++) {
+        await_turn(t, 2 * i + 1);
+        atomic_store_explicit(&t->turn, 2 * i + 2, memory_order_release);
+    }
+    return NULL;
+}
+
+static int
+compare_cycles(const void *a_, const void *b_)
+{
+    const uint64_t *a = a_, *b = b_;
+
+    return *a < *b ? -1 : *a > *b;
+}
+
+/* Prints the median of the cycles that a cache line takes one way. */
+static void
+transfer_show(struct transfer *t)
+{
+    uint64_t cycles[SAMPLES];
+    pthread_t other = ovs_thread_create("transfer", transfer_main, t);
+
+    run_on(t->cpus[0]);
+    for (uint32_t i = 0; i < SAMPLES; i++) {
+        uint64_t then = rte_rdtsc();
+
+        for (uint32_t j = i * TRIPS; j < (i + 1) * TRIPS; j++) {
+            atomic_store_explicit(&t->turn, 2 * j + 1, memory_order_release);
+            await_turn(t, 2 * j + 2);
+        }
+        cycles[i] = rte_rdtsc() - then;
+    }
+    xpthread_join(other, NULL);
+    qsort(cycles, SAMPLES, sizeof *cycles, compare_cycles);
+    printf("transfer=%.1f\n", cycles[SAMPLES / 2] / (2.0 * TRIPS));
 }
 
 /* Sessions */
@@ -574,7 +651,11 @@ guest_connect(struct guest *guest, const char *path)
     };
     uint64_t features;
 
+    /* testpmd makes the second one's socket once the first is connected. */
     guest->path = abs_file_name(NULL, path);
+    while (access(guest->path, F_OK) && !stopping()) {
+        usleep(1000);
+    }
     if (rte_vhost_driver_register(guest->path, RTE_VHOST_USER_CLIENT)
         || rte_vhost_driver_get_features(guest->path, &features)
         || rte_vhost_driver_disable_features(guest->path,
@@ -585,12 +666,29 @@ guest_connect(struct guest *guest, const char *path)
     }
 }
 
+/* Does all there is to do for "--transfer=CPU,CPU". */
+static void OVS_NO_RETURN
+run_transfer(const char *cpus)
+{
+    static struct transfer transfer;
+    int *c = transfer.cpus;
+    int n = 0;
+
+    if (!ovs_scan(cpus, "%d,%d%n", &c[0], &c[1], &n) || cpus[n]
+        || c[0] == c[1]) {
+        ovs_fatal(0, "--transfer=%s: not two CPUs", cpus);
+    }
+    transfer_show(&transfer);
+    exit(EXIT_SUCCESS);
+}
+
 static void
 parse_options(int argc, char *argv[])
 {
     static const struct option options[] = {
         { "cpu", required_argument, NULL, 'c' },
         { "seconds", required_argument, NULL, 's' },
+        { "transfer", required_argument, NULL, 't' },
         { NULL, 0, NULL, 0 },
     };
     int opt;
@@ -602,11 +700,14 @@ parse_options(int argc, char *argv[])
         if (opt == 's' && str_to_double(optarg, &seconds) && seconds > 0) {
             continue;
         }
+        if (opt == 't') {
+            run_transfer(optarg);
+        }
         exit(EXIT_FAILURE);
     }
     if (argc - optind != 2) {
-        ovs_fatal(0, "usage: %s [--cpu=N] [--seconds=S] SOCKET SOCKET",
-                  program_name);
+        ovs_fatal(0, "usage: %s [--cpu=N] [--seconds=S] SOCKET SOCKET, or "
+                  "--transfer=CPU,CPU", program_name);
     }
 }
 

@@ -23,6 +23,7 @@ EXTRA_DIST += \
 	utilities/ovs_accel/bench/__main__.py \
 	utilities/ovs_accel/bench/catalog.py \
 	utilities/ovs_accel/bench/edits.py \
+	utilities/ovs_accel/bench/floor.py \
 	utilities/ovs_accel/bench/flows.py \
 	utilities/ovs_accel/bench/guest_to_guest.py \
 	utilities/ovs_accel/bench/latency.py \

@@ -48,7 +48,7 @@ def run(argv, timeout=30, env=None, check=True, cwd=None):
     return done.stdout
 
 
-def wait_until(what, condition, timeout, interval=0.1, alive=()):
+def wait_until(what, condition, timeout, interval=0.05, alive=()):
     """Calls 'condition' until it returns something true, and returns that.
     Fails, naming 'what', after 'timeout' seconds or as soon as one of the
     processes 'alive' has ended."""

@@ -13,17 +13,16 @@
 # limitations under the License.
 
 
-"""The scripted guest of the tests, tests/vhost-guest."""
+"""The scripted guest, tests/vhost-guest, and other programs of the tests."""
 
 import os
 
 from ovs_accel.proc import Process, run, wait_until
 
 
-def program():
-    """Returns its path."""
-    return os.path.join(os.environ.get("OVS_ACCEL_BUILD", ""), "tests",
-                        "vhost-guest")
+def program(name="vhost-guest"):
+    """Returns the path of a program of the tests."""
+    return os.path.join(os.environ.get("OVS_ACCEL_BUILD", ""), "tests", name)
 
 
 class ScriptedGuest:

@@ -153,6 +153,25 @@ class Switch:
         if error != "[]":
             raise Failure("port %s: %s" % (port, error))
 
+    def add_ports(self, bridge, ports):
+        """Adds vhost-user ports, pairs of name and socket, all at once."""
+        self.vsctl(*[word for port, sock in ports for word in
+                     ["--"] + self.port_commands(bridge, port, sock)])
+        for name, error in self._column("error").items():
+            if error and name in dict(ports):
+                raise Failure("port %s: %s" % (name, error))
+
+    def links_up(self, ports):
+        """Returns true if all links of 'ports' are up."""
+        states = self._column("link_state")
+        return all(states.get(port) == "up" for port in ports)
+
+    def _column(self, column):
+        """Returns a column of all interfaces, by name."""
+        text = self.vsctl("--format=csv", "--data=bare", "--no-headings",
+                          "--columns=name," + column, "list", "interface")
+        return dict(line.split(",", 1) for line in text.splitlines() if line)
+
     def wait_link(self, port, state="up", timeout=60):
         wait_until("the link of %s to be %s" % (port, state),
                    lambda: self.vsctl("get", "interface", port, "link_state")
@@ -166,16 +185,17 @@ class Switch:
         text = self.appctl("dpif-accel/stats-show")
         return text if "DO NOT BALANCE" in text else ""
 
-    def stop(self):
-        """Stops both daemons, vswitchd in an orderly way if it can."""
-        if self.vswitchd.alive():
+    def stop(self, orderly=True):
+        """Stops both daemons, vswitchd in an orderly way if it can, unless
+        that would take too long."""
+        if orderly and self.vswitchd.alive():
             try:
                 self.appctl("exit", "--cleanup")
                 wait_until("ovs-vswitchd to exit",
                            lambda: not self.vswitchd.alive(), 15)
             except Failure:
                 pass
-        self.vswitchd.stop()
+        self.vswitchd.stop(grace=5 if orderly else 0)
         self._db.stop()
 
 

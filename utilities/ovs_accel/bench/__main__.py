@@ -29,11 +29,13 @@ from ovs_accel.proc import Failure
 from ovs_accel.program import say
 from ovs_accel.switch import Switch
 
-BASELINE = "netdev"
+BASELINE_DATAPATH = "netdev"
 
 PROGRAMS = ("ovs-vswitchd", "ovsdb-server", "ovsdb-tool", "ovs-vsctl",
             "ovs-ofctl", "ovs-appctl", "setpriv", "unshare", "nsenter", "ip",
             "taskset", "dpdk-testpmd", "stdbuf")
+
+FILES = 65536                   # Descriptors that a crowd of guests may take.
 
 
 def parse(arguments):
@@ -51,10 +53,10 @@ def parse(arguments):
                         choices=list(SCENARIOS),
                         help="measure only this one; may be repeated")
     parser.add_argument("--rounds", type=int, default=5, metavar="N",
-                        help="rounds, of which the medians are reported "
-                        "(default: 5)")
-    parser.add_argument("--seconds", type=float, default=5, metavar="S",
-                        help="seconds that each run is measured (default: 5)")
+                        help="rounds, of whose ratios the medians are "
+                        "reported (default: 5)")
+    parser.add_argument("--seconds", type=float, default=1, metavar="S",
+                        help="seconds that each run is measured (default: 1)")
     parser.add_argument("--silent-ports", type=int, default=500, metavar="N",
                         help="silent ports in the scenarios that have some "
                         "(default: 500)")
@@ -84,21 +86,35 @@ def parse(arguments):
     return options
 
 
+DESCRIPTIONS = (("cache line %.0f", ("transfer_cycles",)),
+                ("%.2f Mpps", ("mpps",)),
+                ("%.1f Gb/s", ("gbps",)),
+                ("%.0f cycles per packet", ("cycles_per_packet",)),
+                ("%.1f %% of a CPU", ("cpu_percent",)),
+                ("p50 %.1f us, p99 %.1f us, p99.9 %.1f us",
+                 ("p50_us", "p99_us", "p99.9_us")),
+                ("under load p50 %.1f us", ("busy_p50_us",)),
+                ("%.2f Mpps without the silent ports", ("alone_mpps",)))
+
+
 class Bench:
     def __init__(self, options, huge):
         self.options = options
         self.huge = huge
-        self.sides = (BASELINE, options.datapath)
+        self.sides = (BASELINE_DATAPATH, options.datapath, "floor")
         self.names = [name for name in SCENARIOS
                       if name in (options.scenario or SCENARIOS)]
-        self.runs = {name: ([], []) for name in self.names}
+        # By scenario and round what was measured, by side.
+        self.rounds = {name: [{} for _ in range(options.rounds)]
+                       for name in self.names}
         self.verified = {name: [None, None] for name in self.names}
         self.failures = {name: None for name in self.names}
         self.seed = int.from_bytes(os.urandom(4), "big")
         self._done = 0
-        self._total = 2 * (len(self.names) * options.rounds
-                           + sum(SCENARIOS[name].verifiable
-                                 for name in self.names))
+        self._total = sum(
+            len(SCENARIOS[name].sides)
+            * (options.rounds + SCENARIOS[name].verifiable)
+            for name in self.names)
         self._began = time.monotonic()
 
     def one(self, name, i, work, *arguments):
@@ -107,7 +123,9 @@ class Bench:
         scenario = SCENARIOS[name](self.options)
         result = None
         try:
-            with Side(self.sides[i], self.huge) as side:
+            # The bare loop takes the place of a switch.
+            with Side(BASELINE_DATAPATH if i == results.FLOOR
+                      else self.sides[i], self.huge) as side:
                 result = work(scenario, side, *arguments)
                 text = self.describe(result)
         except Failure as e:
@@ -117,7 +135,7 @@ class Bench:
         self._done += 1
         took = time.monotonic() - self._began
         left = took / self._done * (self._total - self._done)
-        say("[%3d/%d, %d:%02d left] %-14s %-6s %s" % (
+        say("[%3d/%d, %d:%02d left] %-15s %-6s %s" % (
             self._done, self._total, left // 60, left % 60, name,
             self.sides[i], text))
         return result
@@ -127,19 +145,21 @@ class Bench:
         if "frames" in result:
             return "%d frames verified, %d dropped" % (result["frames"],
                                                        result["lost"])
-        if "p50_us" in result:
-            return "p50 %.1f us, p99 %.1f us, p99.9 %.1f us" % (
-                result["p50_us"], result["p99_us"], result["p99.9_us"])
-        if "mpps" not in result:
-            return "%.1f %% of a CPU" % result["cpu_percent"]
-        return ("%.2f Mpps, %.0f cycles per packet, busy %.0f %%, had its CPU "
-                "for %.0f %%"
-                % (result["mpps"], result["cycles_per_packet"],
-                   100 * result["busy_share"], 100 * result["cpu_share"]))
+        texts = [text % tuple(result[name] for name in names)
+                 for text, names in DESCRIPTIONS
+                 if all(name in result for name in names)]
+        if "busy_share" in result:
+            texts.append("busy %.0f %%" % (100 * result["busy_share"]))
+        if result.get("cpu_share", 1) < report.UNDISTURBED:
+            texts.append("had its CPU for %.0f %%"
+                         % (100 * result["cpu_share"]))
+        return ", ".join(texts)
 
     def verify(self):
         for name in self.names:
-            for i in (0, 1) if SCENARIOS[name].verifiable else ():
+            if not SCENARIOS[name].verifiable:
+                continue
+            for i in SCENARIOS[name].sides:
                 self.verified[name][i] = self.one(
                     name, i, lambda scenario, side: scenario.verify(
                         side, self.seed))
@@ -149,18 +169,26 @@ class Bench:
             for name in self.names:
                 # Every other round the other one first: neither always has
                 # the warmer machine.
-                for i in (0, 1) if number % 2 == 0 else (1, 0):
-                    result = self.one(
-                        name, i, lambda scenario, side: scenario.measure(
-                            side, self.options.seconds))
+                sides = SCENARIOS[name].sides
+                for i in sides if number % 2 == 0 else sides[::-1]:
+                    result = self.one(name, i, self.measure_one)
                     if result is not None:
-                        self.runs[name][i].append(result)
+                        self.rounds[name][number][i] = result
+
+    def measure_one(self, scenario, side):
+        cycles = machine.transfer_cycles()
+        return dict(scenario.measure(side, self.options.seconds),
+                    transfer_cycles=cycles)
 
     def results(self):
-        rows = [results.row(SCENARIOS[name](self.options), self.runs[name],
-                            self.verified[name], self.failures[name])
-                for name in self.names]
-        results.relate(rows)
+        rows = []
+        for name in self.names:
+            scenario = SCENARIOS[name](self.options)
+            rows.append(results.row(scenario, self.rounds[name],
+                                    self.verified[name], self.failures[name]))
+            floor = self.rounds.get(scenario.floor)
+            if floor and name != scenario.floor:
+                results.add_floor(rows[-1], self.rounds[name], floor)
         return {"date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
                 "machine": machine.describe(self.huge),
                 "rounds": self.options.rounds,
@@ -193,6 +221,7 @@ def run_all(options):
                       ["gnuplot-nox"] if options.plot else [])
     program.require_programs(PROGRAMS)
     machine.pick_cpus()
+    machine.allow_files(FILES)
     with machine.HugePages() as pages:
         say("huge pages: %s" % ("yes" if pages.enough else "no"))
         bench = Bench(options, pages.enough)
@@ -230,10 +259,9 @@ def print_list():
     width = max(map(len, SCENARIOS))
     for name, kind in SCENARIOS.items():
         scenario = kind(defaults)
-        bound = (">= %g" if results.METRICS[scenario.metric]
-                 else "<= %g %%" if scenario.metric == "cpu"
-                 else "<= %g") % scenario.target
-        print("%s  %-7s %s" % (name.ljust(width), bound, scenario.about))
+        print("%s  %-9s %s" % (
+            name.ljust(width), report.bound(scenario.metric, scenario.target),
+            scenario.about))
 
 
 def main(arguments):

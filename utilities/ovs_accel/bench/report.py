@@ -25,43 +25,63 @@ from ovs_accel.program import say
 # A polling thread that had its CPU for less than this was disturbed.
 UNDISTURBED = 0.98
 
-UNITS = {"mpps": "Mpps", "cycles": "cycles", "cpu": "% CPU",
-         "latency": "p50, p99", "wake": "us more"}
-SPEEDS = ("mpps", "cycles_per_packet", "cpu_percent", "p50_us", "p99_us",
-          "p99.9_us")
-FORMATS = {"mpps": "%.2f", "cycles_per_packet": "%.0f", "cpu_percent": "%.1f",
-           "p50_us": "%.1f", "p99_us": "%.1f", "p99.9_us": "%.1f"}
+UNITS = {"mpps": "Mpps", "cycles": "cycles", "gbps": "Gb/s",
+         "bytes": "cycles/byte", "cpu": "% CPU", "latency": "p50, p99",
+         "wake": "us more"}
+# What the table has of each side: name, head, format.
+COLUMNS = (("mpps", "Mpps", "%.2f"), ("gbps", "Gb/s", "%.1f"),
+           ("cycles_per_packet", "cycles", "%.0f"),
+           ("cpu_percent", "% CPU", "%.1f"), ("p50_us", "p50 us", "%.1f"),
+           ("p99_us", "p99 us", "%.1f"), ("p99.9_us", "p99.9 us", "%.1f"))
 
 
-def _number(side, name):
+def bound(metric, target):
+    """Returns the text of a target."""
+    if target is None:
+        return "-"
+    return "%s %g%s" % (">=" if METRICS[metric][0] else "<=", target,
+                        {"cpu": " %", "wake": " us"}.get(metric, ""))
+
+
+def _number(side, name, form):
     value = side.get(name)
     if value is None:
         return "-"
-    mark = "*" if name == "mpps" and limited(side) else ""
-    return FORMATS[name] % value + mark
+    mark = "*" if name in ("mpps", "gbps") and limited(side) else ""
+    return form % value + mark
+
+
+def _verdict(result):
+    """Returns the cells about the ratio and the target of a row."""
+    if result["failure"]:
+        return ["-", "-", "-", "-", "FAILED"]
+    if "value" not in result:
+        return ["-"] * 5
+    return ["%.2f" % result["value"], "%.2f-%.2f" % tuple(result["spread"]),
+            UNITS[result["metric"]], bound(result["metric"], result["target"]),
+            {True: "yes", False: "no", None: "-"}[result["met"]]]
 
 
 def cells(results):
     """Returns the table's head and rows, as texts."""
     sides = results["baseline"], results["measured"]
-    head = (["scenario"] + ["%s %s" % (side, unit)
-                            for unit in ("Mpps", "cycles", "% CPU", "p50 us",
-                                         "p99 us", "p99.9 us")
+    head = (["scenario"] + ["%s %s" % (side, unit) for _, unit, _ in COLUMNS
                             for side in sides]
-            + ["ratio", "of", "target", "met"])
+            + ["floor cycles", "floor ratio", "ratio", "from-to", "of",
+               "target", "met"])
+    names = [result["scenario"] for result in results["results"]]
     lines = []
     for result in results["results"]:
+        if result.get("floor_of") in names:
+            continue            # A column of that row.
         both = result["baseline"], result["measured"]
-        line = [result["scenario"]] + [_number(side, name) for name in SPEEDS
+        line = [result["scenario"]] + [_number(side, name, form)
+                                       for name, _, form in COLUMNS
                                        for side in both]
-        if "value" in result and not result["failure"]:
-            bound = ">=" if METRICS[result["metric"]] else "<="
-            line += ["%.2f" % result["value"], UNITS[result["metric"]],
-                     "%s %g" % (bound, result["target"]),
-                     "yes" if result["met"] else "no"]
-        else:
-            line += ["-", "-", "-", "FAILED"]
-        lines.append(line)
+        line += [_number(result.get("floor", {}), "cycles_per_packet", "%.0f"),
+                 "%.2f" % result["floor_value"] if "floor_value" in result
+                 else "-"]
+        lines.append(line + _verdict(result))
     # A column that no row fills is none.
     used = [i for i in range(len(head))
             if any(line[i] != "-" for line in lines)]
@@ -87,12 +107,21 @@ def restructured(results):
 
 def notes(results):
     about = results["machine"]
-    text = ("Medians of %d rounds of %g s; both guests on one CPU, one polling "
+    text = ("Medians of %d rounds of %g s, the ratio that of the ratios of "
+            "each round's pair of runs; both guests on one CPU, one polling "
             "thread on another.  %s, %d CPUs%s, %d MiB, Linux %s, %s."
             % (results["rounds"], results["seconds"], about["cpu"],
                about["cpus"], " (virtual)" if about["virtual"] else "",
                about["memory_mib"], about["kernel"],
                "huge pages" if about["huge_pages"] else "no huge pages"))
+    transfers = sorted(run["transfer_cycles"] for result in results["results"]
+                       for side in ("baseline", "measured", "floor")
+                       for run in result.get(side, {}).get("runs", ()))
+    if transfers:
+        text += ("  A cache line took %.0f to %.0f cycles from one of the two "
+                 "CPUs to the other, half of the times up to %.0f."
+                 % (transfers[0], transfers[-1],
+                    transfers[len(transfers) // 2]))
     if any("busy_share" in side and limited(side)
            for result in results["results"]
            for side in (result["baseline"], result["measured"])):
@@ -128,9 +157,10 @@ def show_remarks(results, result):
         say("%s: %.3f %% on the main road, %d dp_packets made"
             % (name, 100 * both[1]["main_road_share"],
                both[1]["dp_packets_made"]))
-    if "share_of_alone" in result:
-        say("%s: %.2f of what %s does without the silent ports"
-            % (name, result["share_of_alone"], results["measured"]))
+    for label, side in zip((results["baseline"], results["measured"]), both):
+        if "share_of_alone" in side:
+            say("%s: %s keeps %.3f of what it does without the silent ports"
+                % (name, label, side["share_of_alone"]))
     if min(side.get("cpu_share", 1) for side in both) < UNDISTURBED:
         say("%s DISTURBED: something else ran on the polling thread's CPU, or "
             "the thread slept; measure again on an idle machine" % name)
@@ -152,16 +182,18 @@ def show_comparison(lines):
 
 def gnuplot_script(results, path):
     """Returns what makes gnuplot draw the ratios and their targets."""
-    terminal = {".svg": "svg size 900,500", ".png": "pngcairo size 900,500"}
+    terminal = {".svg": "svg size 1100,500",
+                ".png": "pngcairo size 1100,500"}
     suffix = os.path.splitext(path)[1].lower()
     if suffix not in terminal:
         raise Failure("%s: a plot is named *.svg or *.png" % path)
     rows = [result for result in results["results"]
-            if "value" in result and result["metric"] not in ("cpu", "wake")]
+            if "value" in result and METRICS[result["metric"]][1]]
     if not rows:
         raise Failure("there is no ratio to plot")
-    data = "".join('"%s" %g %g\n' % (result["scenario"], result["value"],
-                                     result["target"]) for result in rows)
+    data = "".join('"%s" %g %s %s\n' % (
+        result["scenario"], result["value"], result["target"] or "NaN",
+        result.get("floor_value", "NaN")) for result in rows)
     return """\
 set terminal %s
 set output "%s"
@@ -176,6 +208,7 @@ $rows << END
 %sEND
 plot $rows using 0:2:xtic(1) with boxes title "ratio", \\
      $rows using 0:3 with points pt 9 ps 1.5 title "target", \\
+     $rows using 0:4 with points pt 11 ps 1.5 title "bare loop", \\
      1 with lines dt 2 notitle
 """ % (terminal[suffix], path, results["measured"], results["baseline"], data)
 

@@ -13,17 +13,24 @@
 # limitations under the License.
 
 
-"""From what pmd-stats-show prints to medians, ratios and verdicts."""
+"""From what pmd-stats-show prints to ratios and verdicts."""
 
 import re
 import statistics
 
 from ovs_accel.proc import Failure
 
+# The sides of a comparison, as indexes.
+BASELINE, MEASURED, FLOOR = range(3)
+
 # A switch that was busy for less than this was not the limit.
 SATURATED = 0.95
 # Two results are alike if their ratios differ by no more than this.
 ALIKE = 0.10
+# The least share of packets that take the main road where they should.
+MAIN_ROAD = 0.999
+# The least share of its rate that a switch keeps beside silent ports.
+SHARE_OF_ALONE = 0.95
 
 # Counters that only accel has: name in the results, name in pmd-stats-show.
 COUNTERS = {"main_road_packets": "main road packets",
@@ -31,17 +38,29 @@ COUNTERS = {"main_road_packets": "main road packets",
             "copies": "copies",
             "dp_packets_made": "dp_packets made"}
 
-# What a row is judged by, and whether more of it is better.
-METRICS = {"speed": True,       # "mpps" if the guests are not the limit of
-                                # either side, else "cycles".
-           "mpps": True,        # Packets per second, measured by baseline.
-           "cycles": True,      # Busy cycles per packet, baseline by measured.
-           "latency": False,    # Round trip, measured by baseline: the worse
-                                # of p50 and p99.
-           "wake": False,       # Microseconds that a round trip takes longer
-                                # than with baseline, whose threads do not
-                                # sleep: p50.
-           "cpu": False}        # Percent of a processor, measured side only.
+# What a row is judged by: whether more of it is better, and whether it is a
+# ratio of two sides.
+METRICS = {
+    # "mpps" if the guests are not the limit of either side, else "cycles".
+    "speed": (True, True),
+    # Packets per second, measured by baseline.
+    "mpps": (True, True),
+    # Busy cycles per packet, baseline by measured.
+    "cycles": (True, True),
+    # "gbps" if the guests are not the limit of either side, else "bytes".
+    "bits": (True, True),
+    # Bits per second, measured by baseline.
+    "gbps": (True, True),
+    # Busy cycles per byte, baseline by measured.
+    "bytes": (True, True),
+    # Round trip, measured by baseline: the worse of p50 and p99.
+    "latency": (False, True),
+    # Microseconds that a round trip takes longer after silence than under
+    # load: p50, less what it does so with baseline, whose threads never
+    # sleep.  That is the guests' share.
+    "wake": (False, False),
+    # Percent of a processor, measured side only.
+    "cpu": (False, False)}
 
 
 def pmd_stats(text):
@@ -69,7 +88,7 @@ def pmd_stats(text):
     return result
 
 
-def summary(runs, verified):
+def summary(runs, verified=None):
     """Returns the medians of 'runs' (counters are added up instead) and the
     runs themselves."""
     result = {"runs": runs, "verified": verified}
@@ -89,60 +108,114 @@ def limited(side):
     return side["busy_share"] < SATURATED
 
 
+def resolve(metric, baseline, measured):
+    """Returns the metric that 'metric' really is for two summaries."""
+    choice = {"speed": ("mpps", "cycles"),
+              "bits": ("gbps", "bytes")}.get(metric)
+    if choice is None:
+        return metric
+    return choice[limited(baseline) or limited(measured)]
+
+
 def judge(metric, baseline, measured):
-    """Returns the value of 'metric' for two summaries, and the metric that it
-    really is."""
+    """Returns the values of 'metric', which is resolved, for one run of each
+    side: the worst of them counts."""
     if metric == "cpu":
-        return measured["cpu_percent"], metric
-    if metric == "latency":
-        return max(measured[name] / baseline[name]
-                   for name in ("p50_us", "p99_us")), metric
+        return [measured["cpu_percent"]]
     if metric == "wake":
-        return measured["p50_us"] - baseline["p50_us"], metric
-    if metric == "speed":
-        metric = "cycles" if limited(baseline) or limited(measured) else "mpps"
-    if metric == "cycles":
-        return (baseline["cycles_per_packet"]
-                / measured["cycles_per_packet"]), metric
-    return measured["mpps"] / baseline["mpps"], metric
+        return [measured["p50_us"] - measured["busy_p50_us"]
+                - (baseline["p50_us"] - baseline["busy_p50_us"])]
+    if metric == "latency":
+        return [measured[name] / baseline[name]
+                for name in ("p50_us", "p99_us")]
+    name = {"cycles": "cycles_per_packet",
+            "bytes": "cycles_per_byte"}.get(metric)
+    if name is not None:
+        return [baseline[name] / measured[name]]
+    return [measured[metric] / baseline[metric]]
 
 
-def row(scenario, runs, verified, failure):
-    """Returns the row of 'scenario': 'runs' and 'verified' are pairs."""
-    sides = [summary(*pair) for pair in zip(runs, verified)]
+def value(metric, pairs):
+    """Returns the median of 'metric' over pairs of runs, each made one after
+    the other, and the least and the most of them."""
+    both = list(zip(*(judge(metric, *pair) for pair in pairs)))
+    worst = (min if METRICS[metric][0] else max)(both, key=statistics.median)
+    return statistics.median(worst), [min(worst), max(worst)]
+
+
+def runs_of(rounds, side):
+    return [each[side] for each in rounds if side in each]
+
+
+def row(scenario, rounds, verified, failure):
+    """Returns the row of 'scenario'.  'rounds' has what each round's runs
+    measured, by side, 'verified' what was verified of each side."""
+    sides = [summary(runs_of(rounds, i), verified[i])
+             for i in (BASELINE, MEASURED)]
     result = {"scenario": scenario.name, "about": scenario.about,
               "target": scenario.target, "failure": failure,
               "baseline": sides[0], "measured": sides[1]}
-    if all(runs):
-        result["value"], result["metric"] = judge(scenario.metric, *sides)
-        result["met"] = failure is None and (
-            result["value"] >= scenario.target if METRICS[scenario.metric]
-            else result["value"] <= scenario.target)
+    share = sides[1].get("main_road_share", 1)
+    if scenario.main_road and share < MAIN_ROAD and not failure:
+        result["failure"] = ("only %.2f %% of the packets took the main road"
+                             % (100 * share))
+    pairs = [(each[BASELINE], each[MEASURED]) for each in rounds
+             if BASELINE in each and MEASURED in each]
+    if pairs:
+        metric = resolve(scenario.metric, *sides)
+        result["metric"] = metric
+        result["value"], result["spread"] = value(metric, pairs)
+        result["met"] = met(result)
+    if FLOOR in scenario.sides:
+        result["floor"] = summary(runs_of(rounds, FLOOR))
+        result["floor_of"] = scenario.of
     return result
 
 
-def relate(rows):
-    """Adds to the row beside silent ports what share it is of the row without
-    them, both of the measured side."""
-    by_name = {result["scenario"]: result for result in rows}
-    pair = [by_name.get(name) for name in ("packed-64", "beside-silent")]
-    if all(result and "value" in result for result in pair):
-        alone, beside = [result["measured"] for result in pair]
-        pair[1]["share_of_alone"] = judge("speed", alone, beside)[0]
+def met(result):
+    """Returns whether the target is met, or None if there is none."""
+    if result["target"] is None:
+        return None
+    return (not result["failure"]
+            and (result["value"] >= result["target"]
+                 if METRICS[result["metric"]][0]
+                 else result["value"] <= result["target"])
+            and result["measured"].get("share_of_alone", 1) >= SHARE_OF_ALONE)
+
+
+def add_floor(result, rounds, floor):
+    """Adds to a row what the bare loop made of the same guests: its busy
+    cycles per packet, and the ratio that it has to the baseline, which is the
+    best that a switch could have.  'floor' has the bare loop's rounds."""
+    pairs = [(each[BASELINE], other[FLOOR])
+             for each, other in zip(rounds, floor)
+             if BASELINE in each and FLOOR in other]
+    if pairs:
+        result["floor"] = summary([pair[1] for pair in pairs])
+        result["floor_value"], result["floor_spread"] = value("cycles", pairs)
 
 
 def compare(first, second):
     """Compares two results.  Returns a list of scenario, value in the first,
     value in the second, and whether they are alike; the values are None where
-    there is none."""
-    values = [{result["scenario"]: result.get("value")
-               for result in results["results"] if not result["failure"]}
-              for results in (first, second)]
+    there is none.  Those that are no ratios are alike if both meet the target
+    or neither does; those without target are."""
+    rows = [{result["scenario"]: result for result in results["results"]
+             if not result["failure"] and "value" in result}
+            for results in (first, second)]
     lines = []
-    for name in list(values[0]) + [name for name in values[1]
-                                   if name not in values[0]]:
-        pair = [each.get(name) for each in values]
-        alike = None not in pair and (abs(pair[1] - pair[0])
-                                      <= ALIKE * max(map(abs, pair)))
-        lines.append((name, pair[0], pair[1], alike))
+    for name in list(rows[0]) + [name for name in rows[1]
+                                 if name not in rows[0]]:
+        pair = [each.get(name) for each in rows]
+        values = [each and each["value"] for each in pair]
+        lines.append((name, *values, None not in pair and alike(*pair)))
     return lines
+
+
+def alike(first, second):
+    values = first["value"], second["value"]
+    if first["target"] is None:
+        return True
+    if not METRICS[first["metric"]][1]:
+        return first["met"] == second["met"]
+    return abs(values[1] - values[0]) <= ALIKE * max(map(abs, values))

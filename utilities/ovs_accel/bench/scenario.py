@@ -16,6 +16,7 @@
 """What a scenario is."""
 
 from ovs_accel import verify
+from ovs_accel.bench.results import BASELINE, MEASURED
 from ovs_accel.bench.side import GUESTS, MACS
 
 # Frames that each guest sends while frames are verified, and their bytes at
@@ -31,15 +32,19 @@ class Scenario:
     # What --list shows; the names are unique.
     name = None
     about = None
-    # What makes the ratio, one of results.METRICS, and the target for it: a
-    # number and whether more of it is better.
+    # What makes the ratio, one of results.METRICS, and the target for it, None
+    # if it is only reported.
     metric = "speed"
     target = None
+
+    sides = (BASELINE, MEASURED)
+    # Whether measured packets have to take the main road.
+    main_road = True
 
     size = 64                   # Bytes of a frame.
     packed = True               # Whether rings are packed.
     other_config = {}           # Of the switch.
-    verifiable = True
+    verifiable = True           # Whether verify() does anything.
     lossy = False               # Whether frames get lost that nobody counts.
 
     # How testpmd makes frames.  The rings hold all that circulate, so that
@@ -49,6 +54,12 @@ class Scenario:
 
     def __init__(self, options):
         self.options = options
+
+    @property
+    def floor(self):
+        """The name of the scenario that tells what is possible at best."""
+        return "floor-%s-%d" % ("packed" if self.packed else "split",
+                                self.size)
 
     # The switch.
 
@@ -63,6 +74,9 @@ class Scenario:
             side.set_flows(self.flows())
 
     # Verifying.
+
+    def set_up_to_verify(self, side):
+        self.set_up(side)
 
     def header(self, sender, number):
         """Returns the headers of frame 'number' that guest 'sender' sends."""
@@ -86,9 +100,8 @@ class Scenario:
                 if after is not None:
                     expected[1 - sender][sender, number] = (
                         header, verify.frame(after, payload))
-        self.set_up(side)
-        return side.verify(self.packed, sent, expected, self.others,
-                           self.lossy)
+        return side.verify(self.set_up_to_verify, self.packed, sent, expected,
+                           self.others, self.lossy)
 
     # Measuring.
 
@@ -119,9 +132,10 @@ class Scenario:
 
     def measure(self, side, seconds):
         """Returns what results.pmd_stats() and side.measure() tell."""
-        self.set_up(side)
         devices, options, ports, command = self.generator(side)
         side.start_guests(devices, options, ports)
+        self.set_up(side)
+        side.wait_guests()
         side.testpmd.command(command)
         side.wait_flowing()
         self.warm_up(side)

@@ -32,6 +32,7 @@ from ovs_accel.testpmd import Testpmd, virtio_user
 
 BRIDGE = "br0"
 GUESTS = ("vm1", "vm2")
+SETTLE = 0.3                    # Seconds from the first frames to measuring.
 MACS = {"vm1": "52:54:00:00:00:01", "vm2": "52:54:00:00:00:02",
         "nic": "52:54:00:00:00:03"}
 
@@ -45,8 +46,11 @@ class Side:
         self.switch = Switch(self.directory, datapath, cpus=others)
         self.testpmd = Testpmd(self.directory)
         self._silent = Process(self.directory, "vhost-guest")
+        self._silent_ports = []
         self._ports = []
         self._watched = ()
+
+        self.floor = Process(self.directory, "vhost-floor")
 
     def __enter__(self):
         return self
@@ -54,7 +58,9 @@ class Side:
     def __exit__(self, kind, error, trace):
         self.testpmd.stop()
         self._silent.stop()
-        self.switch.stop()
+        self.floor.stop()
+        # Hundreds of ports take seconds to go, one by one.
+        self.switch.stop(orderly=not self._silent_ports)
         if isinstance(error, Exception):
             say("    the logs are in %s" % self.directory)
         else:
@@ -71,8 +77,14 @@ class Side:
         self.switch.add_bridge(BRIDGE)
 
     def add_ports(self, names, bridge=BRIDGE):
+        """Adds ports for guests that have been started.  testpmd's listen one
+        after the other, once the one before is connected; who comes too early
+        is made to wait for a second by librte_vhost."""
         for name in names:
-            self.switch.add_port(bridge, name, self.path(name + ".sock"))
+            sock = self.path(name + ".sock")
+            wait_until("guest %s to listen" % name,
+                       lambda: os.path.exists(sock), 30, 0.02)
+            self.switch.add_port(bridge, name, sock)
             self._ports.append((bridge, name))
 
     def set_flows(self, flows, bridge=BRIDGE):
@@ -96,6 +108,13 @@ class Side:
             total += sum(map(int, re.findall(r"drop=(\d+)", text)))
         return total
 
+    def start_floor(self, seconds):
+        """Starts the bare loop, in place of a switch, between the guests."""
+        self.floor.start(
+            [scripted.program("vhost-floor"), "--cpu=%d" % self.pmd_cpu,
+             "--seconds=%g" % seconds]
+            + [self.path(name + ".sock") for name in GUESTS])
+
     # The guests.
 
     def guest(self, number, name, packed):
@@ -103,10 +122,14 @@ class Side:
                            packed)
 
     def start_guests(self, devices, options, watched):
-        """Starts testpmd.  The guests' ports are numbers 'watched' of its."""
+        """Starts testpmd, before the switch gets the guests' ports, which are
+        numbers 'watched' of its."""
         self._watched = watched
         self.testpmd.start(devices, options, huge=self.huge,
                            cpu=self.guest_cpu)
+
+    def wait_guests(self):
+        """Waits until the switch is connected to all guests."""
         self.testpmd.wait_ready()
         for _, name in self._ports:
             self.switch.wait_link(name)
@@ -119,13 +142,22 @@ class Side:
         sock = self.path("silent.sock")
         self._silent.start(
             [scripted.program(), "run", "--listen=" + sock,
-             "--silent=%d" % (count - 1), "--unixctl=" + self.path("silent.ctl")]
+             "--silent=%d" % (count - 1),
+             "--unixctl=" + self.path("silent.ctl")]
             + (["--packed"] if packed else []), env=self.switch.env)
-        for number in range(count):
-            name = "s%d" % number
-            self.switch.add_port(BRIDGE, name,
-                                 sock + (".%d" % number if number else ""))
-            self._ports.append((BRIDGE, name))
+        ports = [("s%d" % n, sock + (".%d" % n if n else ""))
+                 for n in range(count)]
+        wait_until("the silent guests to listen",
+                   lambda: os.path.exists(ports[-1][1]), 60,
+                   alive=[self._silent])
+        self.switch.add_ports(BRIDGE, ports)
+        self._silent_ports = [name for name, _ in ports]
+
+    def wait_silent(self):
+        """Waits until the switch is connected to the silent guests, too."""
+        wait_until("the links of all silent guests",
+                   lambda: self.switch.links_up(self._silent_ports), 120,
+                   interval=0.5, alive=[self.switch.vswitchd])
 
     def received(self):
         stats = self.testpmd.stats()
@@ -136,7 +168,7 @@ class Side:
     def wait_flowing(self):
         wait_until("frames to arrive at all guests",
                    lambda: min(self.received()) > 1000, 20)
-        time.sleep(1)
+        time.sleep(SETTLE)
 
     def measure(self, seconds, delivered=1):
         """Returns what was measured within 'seconds' of frames flowing, of
@@ -162,7 +194,7 @@ class Side:
         # The process's clock, see clock_getcpuclockid(3): it also counts
         # threads that end meanwhile.
         clock = ~self.switch.vswitchd.pid << 3 | 2
-        time.sleep(2)           # The guests have only just come.
+        time.sleep(1)           # The guests have only just come.
         before, began = time.clock_gettime(clock), time.monotonic()
         time.sleep(seconds)
         used = time.clock_gettime(clock) - before
@@ -170,10 +202,11 @@ class Side:
 
     # Verifying.
 
-    def verify(self, packed, sent, expected, others=(), lossy=False):
-        """Sends the frames 'sent' of each guest and checks those that arrive
-        against 'expected', see verify.check().  Guests 'others' send back
-        what they get.  With 'lossy', frames may get lost uncounted."""
+    def verify(self, set_up, packed, sent, expected, others=(), lossy=False):
+        """Sends the frames 'sent' of each guest through the switch that
+        'set_up' makes and checks those that arrive against 'expected', see
+        verify.check().  Guests 'others' send back what they get.  With
+        'lossy', frames may get lost uncounted."""
         devices = []
         for number, name in enumerate(GUESTS):
             path = self.path(name)
@@ -185,6 +218,8 @@ class Side:
             devices += self.guest(len(GUESTS) + number, name, packed)
         self.start_guests(devices, ["--forward-mode=io", "--no-flush-rx"],
                           (1, 3))
+        set_up(self)
+        self.wait_guests()
         # Wait, for a while, where a ring is full.
         self.testpmd.command("set fwd io retry")
         self.testpmd.command("set burst tx delay 100 retry 1000")

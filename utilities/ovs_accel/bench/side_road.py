@@ -22,6 +22,8 @@ from ovs_accel.bench.side import BRIDGE, GUESTS, MACS
 class SideRoad(Scenario):
     metric = "mpps"
     target = 1.0
+    main_road = False
+    floor = None
 
 
 class Kernel(SideRoad, Flowgen):

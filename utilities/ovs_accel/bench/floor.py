@@ -1,0 +1,59 @@
+# Copyright (c) 2026 The OVS-Accel Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at:
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+
+"""The floor: tests/vhost-floor, a bare loop that copies each frame once, in
+the place of a switch."""
+
+import re
+
+from ovs_accel.bench.results import FLOOR
+from ovs_accel.bench.scenario import Scenario
+from ovs_accel.proc import wait_until
+
+
+class Floor(Scenario):
+    of = None                   # The scenario whose floor this is.
+    sides = (FLOOR,)
+    main_road = False
+    verifiable = False          # It is a yardstick, not for use.
+
+    @property
+    def about(self):
+        return ("%d bytes, %s rings, a bare loop instead of a switch"
+                % (self.size, "packed" if self.packed else "split"))
+
+    def measure(self, side, seconds):
+        devices, options, ports, command = self.generator(side)
+        side.start_guests(devices, options, ports)
+        side.start_floor(seconds)
+        side.wait_guests()
+        wait_until("the bare loop to run",
+                   lambda: "running" in side.floor.output(), 20, 0.02,
+                   alive=[side.floor])
+        side.testpmd.command(command)
+        found = wait_until("the bare loop to end", lambda: re.search(
+            r"packets=(\d+) mpps=(\S+) cycles_per_packet=(\S+) busy=(\S+)",
+            side.floor.output()), 30 + seconds, alive=())
+        return {"packets": int(found.group(1)),
+                "mpps": float(found.group(2)),
+                "cycles_per_packet": float(found.group(3)),
+                "busy_share": float(found.group(4))}
+
+
+SCENARIOS = [
+    type("Floor", (Floor,), {"name": "floor-%s-%d" % (ring, size),
+                             "size": size, "packed": ring == "packed",
+                             "of": "%s-%d" % (ring, size)})
+    for size in (64, 512, 1518) for ring in ("packed", "split")]
