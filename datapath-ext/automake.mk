@@ -51,6 +51,7 @@ datapath_ext_flow = \
 	datapath-ext/flow/megaflow.h \
 	datapath-ext/flow/shape.c \
 	datapath-ext/flow/shape.h \
+	datapath-ext/flow/smc.c \
 	datapath-ext/flow/table.c \
 	datapath-ext/flow/union.c
 datapath_ext_action = \
@@ -73,7 +74,10 @@ datapath_ext_pmd = \
 	datapath-ext/pmd/pmd.h \
 	datapath-ext/pmd/poll-set.c \
 	datapath-ext/pmd/side-action.c \
+	datapath-ext/pmd/side-fate.c \
+	datapath-ext/pmd/side-output.c \
 	datapath-ext/pmd/side-road.c \
+	datapath-ext/pmd/side-road.h \
 	datapath-ext/pmd/tx-steering.c
 datapath_ext_upcall = \
 	datapath-ext/upcall/ask.c \

@@ -228,6 +228,7 @@ show_pmd_stats(const struct dp *dp OVS_UNUSED, struct pmd *pmd,
                   ratio(c[PMD_RX] + c[PMD_RECIRC], c[PMD_RX]));
     show_counter(c, PMD_MARK_HIT, ds);
     show_counter(c, PMD_CACHE_HIT, ds);
+    show_counter(c, PMD_SMC_HIT, ds);
     show_counter(c, PMD_MEGAFLOW_HIT, ds);
     ds_put_format(ds, "  avg. subtable lookups per megaflow hit: %.02f\n",
                   ratio(c[PMD_SUBTABLES], c[PMD_MEGAFLOW_HIT]));

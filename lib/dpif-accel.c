@@ -256,10 +256,11 @@ dpif_accel_get_stats(const struct dpif *dpif, struct dpif_dp_stats *stats)
 
     dp_get_counters(dp, c);
     memset(stats, 0, sizeof *stats);
-    stats->n_hit = c[PMD_MARK_HIT] + c[PMD_CACHE_HIT] + c[PMD_MEGAFLOW_HIT];
+    stats->n_cache_hit = c[PMD_CACHE_HIT] + c[PMD_SMC_HIT];
+    stats->n_hit = (c[PMD_MARK_HIT] + stats->n_cache_hit
+                    + c[PMD_MEGAFLOW_HIT]);
     stats->n_missed = c[PMD_MISS];
     stats->n_lost = c[PMD_LOST];
-    stats->n_cache_hit = c[PMD_CACHE_HIT];
     stats->n_mask_hit = c[PMD_SUBTABLES];
     stats->n_flows = megaflow_table_count(dp->flows);
     stats->n_masks = megaflow_table_n_masks(dp->flows);

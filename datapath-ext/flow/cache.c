@@ -336,25 +336,12 @@ find_entries(const struct flow_cache *cache,
     }
 }
 
-/* The flow is read before the generation: if a later flow of the slot is seen,
- * so is the generation's change. */
-static inline struct megaflow *
-entry_get_flow(const struct entry *e)
-{
-    struct megaflow *mf = ovsrcu_get(struct megaflow *, &e->slot->megaflow);
-    uint64_t generation;
-
-    atomic_read_explicit(&e->slot->generation, &generation,
-                         memory_order_acquire);
-    return generation == e->slot_generation ? mf : NULL;
-}
-
 /* Returns the flow of entry 'e', and notes that it was hit, or NULL if the
  * flow is gone. */
 static inline struct megaflow *
 hit_entry(struct flow_cache *cache, const struct entry *e)
 {
-    struct megaflow *mf = entry_get_flow(e);
+    struct megaflow *mf = flow_slot_get(e->slot, e->slot_generation);
     size_t i = e - cache->entries;
     struct tags *tags = &cache->tags[i / SET_WAYS];
     unsigned int bit = 1u << i % SET_WAYS;

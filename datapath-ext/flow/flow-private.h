@@ -21,7 +21,8 @@
  * table.c owns the flows and the lock; classifier.c finds the flow of a key;
  * union.c keeps, per in_port and header shape, the union of the flows' masks;
  * shape.c knows where a flow's fields lie in a raw header; cache.c uses the
- * latter two to find flows without a key. */
+ * latter two to find flows without a key; smc.c remembers what the classifier
+ * has found. */
 
 #include "cmap.h"
 #include "flow/megaflow.h"
@@ -69,6 +70,19 @@ struct flow_slot {
     OVSRCU_TYPE(struct megaflow *) megaflow;
     atomic_uint64_t generation;
 };
+
+/* Returns the flow that lives in 'slot' under 'generation', or NULL if it is
+ * gone.  The flow is read before the generation: if a later flow of the slot
+ * is seen, so is the generation's change. */
+static inline struct megaflow *
+flow_slot_get(struct flow_slot *slot, uint64_t generation)
+{
+    struct megaflow *mf = ovsrcu_get(struct megaflow *, &slot->megaflow);
+    uint64_t now;
+
+    atomic_read_explicit(&slot->generation, &now, memory_order_acquire);
+    return now == generation ? mf : NULL;
+}
 
 struct flow_counters {
     atomic_uint64_t packets;

@@ -32,9 +32,6 @@ flow_key_extract(struct dp_packet *packet, struct flow_key *key)
     miniflow_extract(packet, &key->mf);
     key->len = sizeof key->mf + MINIFLOW_VALUES_SIZE(
         miniflow_n_values(&key->mf));
-
-    /* Both 'mf' and 'buf' are whole 64-bit words, one after the other. */
-    key->hash = hash_words64((const uint64_t *) &key->mf, key->len / 8, 0);
 }
 
 bool
@@ -65,8 +62,14 @@ flow_key_expand(const struct flow_key *key, struct flow *flow)
 bool
 flow_key_equal(const struct flow_key *a, const struct flow_key *b)
 {
-    return (a->hash == b->hash && a->len == b->len
-            && !memcmp(&a->mf, &b->mf, a->len));
+    return a->len == b->len && !memcmp(&a->mf, &b->mf, a->len);
+}
+
+/* Both 'mf' and 'buf' are whole 64-bit words, one after the other. */
+uint32_t
+flow_key_hash(const struct flow_key *key)
+{
+    return hash_words64((const uint64_t *) &key->mf, key->len / 8, 0);
 }
 
 uint16_t

@@ -19,7 +19,7 @@
 /* flow: from a frame to its megaflow
  * ==================================
  *
- * Three things, from the packet to the table:
+ * Four things, from the packet to the table:
  *
  *   - 'struct flow_key': what miniflow_extract() finds in a packet, the key of
  *     the classifier.
@@ -27,13 +27,16 @@
  *   - 'struct flow_cache', one per polling thread: finds the megaflow of a
  *     frame from its raw header bytes, without parsing it into a flow_key.
  *
+ *   - 'struct flow_smc', one per thread: finds the megaflow of a key without
+ *     the classifier.
+ *
  *   - 'struct megaflow_table', one per datapath: all megaflows, by unique id
  *     and by classifier (one subtable per in_port and distinct mask).
  *
  * Who may call what: megaflow_table_put(), _del() and _flush() take the
  * table's lock and may be called from any OVS thread.  Lookups are lock-free,
  * from any OVS thread; what they return lives until the thread next quiesces
- * (ovs-rcu.h).  A flow_cache belongs to one thread.
+ * (ovs-rcu.h).  A flow_cache or flow_smc belongs to one thread.
  *
  * Megaflows carry no priority: any live match will do. */
 
@@ -58,8 +61,7 @@ struct ofpbuf;
 /* Key */
 
 struct flow_key {
-    uint32_t hash;              /* Of the miniflow; equal keys, equal hash. */
-    uint32_t len;               /* Bytes of 'mf' and 'buf' in use. */
+    size_t len;                 /* Bytes of 'mf' and 'buf' in use. */
     struct miniflow mf;
     uint64_t buf[FLOW_MAX_PACKET_U64S];
 };
@@ -76,6 +78,7 @@ bool flow_key_extract_head(const void *data, size_t data_len, size_t len,
 
 void flow_key_expand(const struct flow_key *, struct flow *);
 bool flow_key_equal(const struct flow_key *, const struct flow_key *);
+uint32_t flow_key_hash(const struct flow_key *);
 
 /* TCP flags in host byte order as OVS counts them, 0 if not TCP. */
 uint16_t flow_key_tcp_flags(const struct flow_key *);
@@ -265,5 +268,23 @@ unsigned int flow_cache_lookup(struct flow_cache *, odp_port_t in_port,
  * another entry. */
 bool flow_cache_insert(struct flow_cache *, const struct flow_cache_key *key,
                        struct megaflow *mf);
+
+/* Signature match cache */
+
+struct flow_smc;
+
+struct flow_smc *flow_smc_create(void);
+
+/* No lookup in the table may be under way any more. */
+void flow_smc_destroy(struct flow_smc *);
+
+/* Returns a live megaflow that matches 'key', a packet's whose hash is 'hash',
+ * or NULL if it knows none: then the table may. */
+struct megaflow *flow_smc_lookup(struct flow_smc *, const struct flow_key *,
+                                 uint32_t hash);
+
+/* Remembers what the table has found for that. */
+void flow_smc_insert(struct flow_smc *, const struct flow_key *,
+                     uint32_t hash, const struct megaflow *);
 
 #endif /* megaflow.h */

@@ -381,49 +381,64 @@ execute_frame(struct pmd *pmd, struct port *in, struct vhost_frame *frame,
     port_count(fate < 0 ? &books->forwarded : &books->dropped[fate], 1);
 }
 
-/* Takes 'frame', whose flow is 'flow' if that is known, to the side road. */
+/* Puts 'frame', whose flow is 'flow' if that is known, aside for the side
+ * road. */
 static void
 execute_aside(struct pmd *pmd, struct port *in,
               const struct vhost_frame *frame, struct megaflow *flow)
 {
-    struct dp_packet *packet = leave_main_road(pmd, frame, in);
+    struct main_road *mr = pmd->main;
 
-    if (flow && !has_odd_csum(frame)) {
-        side_road_forward_flow(pmd, packet, in, flow);
-    } else {
-        side_road_forward(pmd, packet, in);
-    }
+    mr->aside_flows[dp_packet_batch_size(&mr->aside)]
+        = has_odd_csum(frame) ? NULL : flow;
+    dp_packet_batch_add(&mr->aside, leave_main_road(pmd, frame, in));
     perf_lap(pmd, PMD_STAGE_SIDE_ROAD);
+}
+
+/* Sends what was put aside, and what the side road has to send. */
+static void
+flush_aside(struct pmd *pmd, struct port *in)
+{
+    struct main_road *mr = pmd->main;
+
+    if (!dp_packet_batch_is_empty(&mr->aside)) {
+        side_road_forward(pmd, &mr->aside, in, mr->aside_flows);
+        dp_packet_batch_init(&mr->aside);
+    }
+    if (pmd->n_side_outputs) {
+        side_road_flush(pmd);
+        perf_lap(pmd, PMD_STAGE_SIDE_ROAD);
+    }
 }
 
 static void
 execute(struct pmd *pmd, struct port *in)
 {
     struct main_road *mr = pmd->main;
-    bool aside = false;         /* The previous frame took the side road. */
     unsigned int n_main = 0;
 
     mr->out_no = ODPP_NONE;
     mr->out = NULL;
+    dp_packet_batch_init(&mr->aside);
     for (unsigned int i = 0; i < mr->burst.n; i++) {
         struct vhost_frame *frame = mr->burst.frames[i];
         struct megaflow *flow = mr->flows[i];
 
+        bool takes = takes_main_road(flow, frame);
+
+        if (OVS_LIKELY(takes)
+            && OVS_UNLIKELY(!dp_packet_batch_is_empty(&mr->aside))) {
+            flush_aside(pmd, in);
+        }
         if (wait_for_earlier(pmd, frame, in)) {
             continue;
         }
-        if (OVS_LIKELY(takes_main_road(flow, frame))) {
-            if (OVS_UNLIKELY(aside)) {
-                side_road_flush(pmd);
-                perf_lap(pmd, PMD_STAGE_SIDE_ROAD);
-                aside = false;
-            }
+        if (OVS_LIKELY(takes)) {
             execute_frame(pmd, in, frame, flow, mr->tcp_flags[i]);
             n_main++;
         } else {
             flush(pmd);
             execute_aside(pmd, in, frame, flow);
-            aside = true;
         }
     }
     pmd_count(pmd, PMD_MAIN_ROAD, n_main);
@@ -450,10 +465,7 @@ main_road_poll(struct pmd *pmd, struct port *in, unsigned int qid)
         perf_lap(pmd, PMD_STAGE_CLASSIFY);
         execute(pmd, in);
         flush(pmd);
-        if (OVS_UNLIKELY(pmd->n_side_outputs)) {
-            side_road_flush(pmd);
-            perf_lap(pmd, PMD_STAGE_SIDE_ROAD);
-        }
+        flush_aside(pmd, in);
     }
     vhost_release(in->vhost, qid, &mr->burst);
     vhost_exit();

@@ -158,6 +158,7 @@ format_counters(const struct pmd *pmd, struct ds *ds, double duration)
     } same[] = {
         { PMD_STAT_PHWOL_HIT, PMD_MARK_HIT },
         { PMD_STAT_EXACT_HIT, PMD_CACHE_HIT },
+        { PMD_STAT_SMC_HIT, PMD_SMC_HIT },
         { PMD_STAT_MASKED_HIT, PMD_MEGAFLOW_HIT },
         { PMD_STAT_MISS, PMD_MISS },
         { PMD_STAT_LOST, PMD_LOST },

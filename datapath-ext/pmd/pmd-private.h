@@ -23,17 +23,6 @@
 #include "pmd/pmd.h"
 #include "vhost/vhost.h"
 
-/* What became of the received packet that is being processed. */
-struct pmd_fate {
-    struct port *port;          /* Where it was received, or NULL. */
-    bool told;                  /* It is in the books of 'port' already. */
-    bool tried;                 /* Some output was tried. */
-    bool consumed;              /* Userspace took a copy. */
-    bool in_flight;             /* Waits for an upcall thread, which settles
-                                 * it. */
-    enum port_drop reason;      /* If none of these. */
-};
-
 /* dp_packets on their way to a port, sent as a batch. */
 struct side_output {
     struct port *port;
@@ -68,6 +57,10 @@ struct main_road {
     /* Frames that were output and then edited further. */
     unsigned int n_clones;
     struct vhost_frame clones[VHOST_BURST];
+
+    /* What leaves for the side road, with the flows that are known. */
+    struct dp_packet_batch aside;
+    struct megaflow *aside_flows[VHOST_BURST];
 };
 
 struct pmd_polled {
@@ -131,8 +124,10 @@ struct pmd {
     struct upcall_client *client;           /* these three too. */
     struct main_road *main;
 
-    struct pmd_fate *fate;      /* Of the packet being processed, or NULL. */
-    unsigned int depth;         /* Recirculations of it. */
+    struct flow_smc *smc;       /* Of packets on the side road. */
+    struct side_fates *fates;   /* Of the packets being processed on the side
+                                 * road, or NULL. */
+    unsigned int depth;         /* Recirculations of them. */
     unsigned int n_side_outputs;
     struct side_output side_outputs[SIDE_OUTPUTS];
 
@@ -283,16 +278,13 @@ unsigned int tx_steer_frame(const struct port *port,
  * number of packets. */
 unsigned int side_road_poll(struct pmd *, struct port *in, unsigned int qid);
 
-/* Takes 'packet', received on 'in' (metadata set), to its outputs.  Takes
- * ownership.  The outputs are sent by side_road_flush(). */
-void side_road_forward(struct pmd *, struct dp_packet *packet,
-                       struct port *in);
+/* Takes the packets of 'batch', received on 'in' (metadata set), to their
+ * outputs.  Takes ownership.  'flows' tells each packet's flow if that is
+ * known, or NULL.  The outputs are sent by side_road_flush(). */
+void side_road_forward(struct pmd *, struct dp_packet_batch *batch,
+                       struct port *in, struct megaflow *const flows[]);
 
-/* Like side_road_forward(), for a packet of which 'flow' is known. */
-void side_road_forward_flow(struct pmd *, struct dp_packet *packet,
-                            struct port *in, struct megaflow *flow);
-
-/* Like side_road_forward(), for a packet that is known to miss. */
+/* Takes 'packet', received on 'in' (metadata set), which is known to miss. */
 void side_road_miss(struct pmd *, struct dp_packet *packet,
                     const struct flow_key *key, struct port *in);
 
@@ -303,41 +295,16 @@ struct dp_packet *side_road_execute(struct pmd *, struct dp_packet *packet,
                                     const struct nlattr *actions,
                                     size_t actions_len);
 
+/* Takes packets that came back from upcall threads on.  Returns how many. */
+unsigned int side_road_answers(struct pmd *);
+
+/* side-output.c */
+
 /* Outputs 'packet', which it takes, to 'port', which is not a guest's. */
 void side_road_output(struct pmd *, struct dp_packet *packet,
                       struct port *port);
 
-/* The following are for actions: they go on with the packet that is being
- * processed. */
-
-/* Finds the megaflow of 'packet', which it takes, and runs its actions. */
-void side_road_again(struct pmd *, struct dp_packet *packet);
-
-/* Gives 'packet', which it takes, to ofproto, for userspace(userdata). */
-void side_road_userspace(struct pmd *, struct dp_packet *packet,
-                         const struct nlattr *userdata);
-
-/* Frees 'packet'.  If no output of it was or will be tried, 'reason' says
- * why. */
-void side_road_drop(struct pmd *, struct dp_packet *packet,
-                    enum port_drop reason);
-
-/* Same for 'n' packets that are freed already. */
-void side_road_count_drops(struct pmd *, enum port_drop reason,
-                           unsigned int n);
-
-/* Takes packets that came back from upcall threads on.  Returns how many. */
-unsigned int side_road_answers(struct pmd *);
-
 /* Sends what is on its way. */
 void side_road_flush(struct pmd *);
-
-/* side-action.c */
-
-/* Runs 'actions' on 'batch', whose packets it takes if 'steal'.  'flow' is
- * what the actions were made for. */
-void side_action_run(struct pmd *, struct dp_packet_batch *batch, bool steal,
-                     const struct flow *flow, const struct nlattr *actions,
-                     size_t actions_len);
 
 #endif /* pmd-private.h */

@@ -65,6 +65,7 @@ create(struct pmd_env *env, unsigned int core_id, int numa_id,
     pmd->core_id = core_id;
     pmd->numa_id = numa_id;
     pmd->slot = slot;
+    pmd->smc = flow_smc_create();
     pmd->cleared_ms = time_msec();
     ovs_mutex_init(&pmd->mutex);
     atomic_init(&pmd->exiting, false);
@@ -75,6 +76,7 @@ static void
 destroy(struct pmd *pmd)
 {
     perf_destroy(pmd);
+    flow_smc_destroy(pmd->smc);
     ovs_mutex_destroy(&pmd->mutex);
     free_cacheline(pmd);
 }

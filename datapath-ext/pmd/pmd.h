@@ -161,6 +161,7 @@ bool pmd_is_overloaded(const struct pmd *, unsigned int percent);
     PMD_COUNTER(CACHE_MISS, "flow cache misses")                \
     PMD_COUNTER(CACHE_EVICTION, "flow cache evictions")         \
     PMD_COUNTER(CACHE_NEVER, "flow cache unfit packets")        \
+    PMD_COUNTER(SMC_HIT, "smc hits")                            \
     PMD_COUNTER(MEGAFLOW_HIT, "megaflow hits")                  \
     PMD_COUNTER(SUBTABLES, "subtables probed")                  \
     PMD_COUNTER(MISS, "miss with success upcall")               \

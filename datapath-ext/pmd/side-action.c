@@ -19,9 +19,8 @@
  * ==================================================
  *
  * Actions that need more than the packet: ports, the connection tracker,
- * meters, bonds, ofproto.  execute_cb() gets a batch.  It starts with the one
- * packet whose fate is open; the connection tracker may keep that one, to
- * reassemble it, and give others in its place. */
+ * meters, bonds, ofproto.  execute_cb() gets batches of packets of one
+ * megaflow, or copies of them. */
 
 #include "action/action.h"
 #include "bond/bond.h"
@@ -31,7 +30,7 @@
 #include "netlink.h"
 #include "odp-execute.h"
 #include "openvswitch/vlog.h"
-#include "pmd/pmd-private.h"
+#include "pmd/side-road.h"
 #include "timeval.h"
 #include "util.h"
 
@@ -47,17 +46,18 @@ struct side_run {
     const struct flow *flow;    /* Of the packet as the actions found it. */
 };
 
-/* Takes each packet of 'batch', or a copy if they are not ours to take, with
- * truncation applied. */
-static void
+/* Returns the packets of 'batch', or copies of them, made in 'copies', if they
+ * are not ours to take, with truncation applied. */
+static struct dp_packet_batch *
 own_batch(struct dp_packet_batch *batch, bool should_steal,
-          struct dp_packet_batch *own)
+          struct dp_packet_batch *copies)
 {
-    struct dp_packet *packet;
+    struct dp_packet_batch *own = batch;
 
-    if (should_steal) {
-        *own = *batch;
-    } else {
+    if (!should_steal) {
+        struct dp_packet *packet;
+
+        own = copies;
         dp_packet_batch_clone(own, batch);
         DP_PACKET_BATCH_FOR_EACH (i, packet, own) {
             dp_packet_prealloc_tailroom(packet, VHOST_TAILROOM);
@@ -65,29 +65,19 @@ own_batch(struct dp_packet_batch *batch, bool should_steal,
         dp_packet_batch_reset_cutlen(batch);
     }
     dp_packet_batch_apply_cutlen(own);
+    return own;
 }
 
 static void
-drop_batch(struct pmd *pmd, struct dp_packet_batch *batch,
-           enum port_drop reason)
-{
-    struct dp_packet *packet;
-
-    DP_PACKET_BATCH_FOR_EACH (i, packet, batch) {
-        side_road_drop(pmd, packet, reason);
-    }
-}
-
-static void
-output(struct pmd *pmd, struct dp_packet *packet, odp_port_t port_no)
+output(struct pmd *pmd, struct dp_packet_batch *own, odp_port_t port_no)
 {
     struct port *port = port_table_find_output(pmd->env->ports, port_no);
 
     if (port) {
-        side_road_output(pmd, packet, port);
-        pmd->fate->tried = true;
+        pmd->fates->tried |= side_bits(own);
+        side_output_batch(pmd, own, port);
     } else {
-        side_road_drop(pmd, packet, PORT_DROP_NO_PORT);
+        side_drop_batch(pmd, own, PORT_DROP_NO_PORT);
     }
 }
 
@@ -103,9 +93,12 @@ execute_lb_output(struct pmd *pmd, struct dp_packet_batch *own,
         if (bond_choose(pmd->env->bonds, bond_id,
                         dp_packet_get_rss_hash(packet),
                         dp_packet_size(packet), &member)) {
-            output(pmd, packet, member);
+            struct dp_packet_batch single;
+
+            dp_packet_batch_init_packet(&single, packet);
+            output(pmd, &single, member);
         } else {
-            side_road_drop(pmd, packet, PORT_DROP_NO_BOND);
+            side_drop(pmd, packet, PORT_DROP_NO_BOND);
         }
     }
 }
@@ -117,16 +110,16 @@ may_recirculate(struct pmd *pmd, struct dp_packet_batch *own)
         return true;
     }
     VLOG_WARN_RL(&rl, "Packet dropped. Max recirculation depth exceeded.");
-    drop_batch(pmd, own, PORT_DROP_RECIRC);
+    side_drop_batch(pmd, own, PORT_DROP_RECIRC);
     return false;
 }
 
 static void
-recirculate(struct pmd *pmd, struct dp_packet *packet)
+recirculate(struct pmd *pmd, struct dp_packet_batch *own)
 {
-    pmd_count(pmd, PMD_RECIRC, 1);
+    pmd_count(pmd, PMD_RECIRC, dp_packet_batch_size(own));
     pmd->depth++;
-    side_road_again(pmd, packet);
+    side_road_again(pmd, own);
     pmd->depth--;
 }
 
@@ -139,8 +132,8 @@ execute_recirc(struct pmd *pmd, struct dp_packet_batch *own,
     if (may_recirculate(pmd, own)) {
         DP_PACKET_BATCH_FOR_EACH (i, packet, own) {
             packet->md.recirc_id = recirc_id;
-            recirculate(pmd, packet);
         }
+        recirculate(pmd, own);
     }
 }
 
@@ -159,23 +152,22 @@ execute_tnl_pop(struct pmd *pmd, struct dp_packet_batch *own,
                 odp_port_t port_no)
 {
     struct netdev *tunnel = find_tunnel(pmd, port_no);
+    size_t n = dp_packet_batch_size(own);
+    uint64_t bits = side_bits(own);
     struct dp_packet *packet;
-    size_t n;
 
     if (!may_recirculate(pmd, own)) {
         return;
     } else if (!tunnel) {
-        drop_batch(pmd, own, PORT_DROP_NO_TUNNEL);
+        side_drop_batch(pmd, own, PORT_DROP_NO_TUNNEL);
         return;
     }
-    n = dp_packet_batch_size(own);
     netdev_pop_header(tunnel, own);
-    side_road_count_drops(pmd, PORT_DROP_TUNNEL_POP,
-                          n - dp_packet_batch_size(own));
+    side_count_drops(pmd, own, n, bits, PORT_DROP_TUNNEL_POP);
     DP_PACKET_BATCH_FOR_EACH (i, packet, own) {
         packet->md.in_port.odp_port = port_no;
-        recirculate(pmd, packet);
     }
+    recirculate(pmd, own);
 }
 
 /* Encapsulates the packets where they are: outputs follow.  Without any the
@@ -186,6 +178,7 @@ execute_tnl_push(struct pmd *pmd, struct dp_packet_batch *batch,
 {
     struct netdev *tunnel = find_tunnel(pmd, push->tnl_port);
     size_t n = dp_packet_batch_size(batch);
+    uint64_t bits = side_bits(batch);
 
     if (should_steal) {
         dp_packet_delete_batch(batch, true);
@@ -194,12 +187,11 @@ execute_tnl_push(struct pmd *pmd, struct dp_packet_batch *batch,
     dp_packet_batch_apply_cutlen(batch);
     if (tunnel) {
         netdev_push_header(tunnel, batch, push);
-        n -= dp_packet_batch_size(batch);
     } else {
         dp_packet_delete_batch(batch, true);
         dp_packet_batch_init(batch);
     }
-    side_road_count_drops(pmd, PORT_DROP_TUNNEL_PUSH, n);
+    side_count_drops(pmd, batch, n, bits, PORT_DROP_TUNNEL_PUSH);
 }
 
 static uint32_t
@@ -214,15 +206,23 @@ timeout_policy(const struct action_ct *ct)
     return id;
 }
 
-/* Sends the packets through the connection tracker.  It may keep fragments,
- * and give those that became whole. */
+/* Sends the packets through the connection tracker.  It may keep fragments
+ * (which come one by one, see side-road.c) and give those that became whole:
+ * they count as the one that completed them.  It may also give fragments that
+ * it despairs of, whatever the packets are. */
 static void
 execute_ct(const struct side_run *run, struct dp_packet_batch *batch,
            const struct nlattr *a)
 {
     struct pmd *pmd = run->pmd;
+    size_t n = dp_packet_batch_size(batch);
+    unsigned int number = SIDE_NOBODY;
     struct action_ct ct;
 
+    if (run->flow->nw_frag) {
+        number = side_number(batch->packets[0]);
+        n = 0;
+    }
     if (action_ct_parse(a, &ct)) {
         return;
     }
@@ -234,7 +234,12 @@ execute_ct(const struct side_run *run, struct dp_packet_batch *batch,
                       run->flow->tp_src, run->flow->tp_dst, ct.helper,
                       ct.has_nat ? &ct.nat : NULL, pmd->now,
                       timeout_policy(&ct));
-    pmd->fate->consumed |= dp_packet_batch_is_empty(batch);
+    if (dp_packet_batch_is_empty(batch)) {
+        pmd->fates->consumed |= UINT64_C(1) << number;
+    }
+    for (size_t i = n; i < dp_packet_batch_size(batch); i++) {
+        side_set_number(batch->packets[i], number);
+    }
 }
 
 static void
@@ -248,6 +253,16 @@ execute_userspace(struct pmd *pmd, struct dp_packet_batch *own,
     DP_PACKET_BATCH_FOR_EACH (i, packet, own) {
         side_road_userspace(pmd, packet, userdata);
     }
+}
+
+static void
+execute_meter(struct pmd *pmd, struct dp_packet_batch *batch, uint32_t id)
+{
+    size_t n = dp_packet_batch_size(batch);
+    uint64_t bits = side_bits(batch);
+
+    meter_run(pmd->env->meters, batch, id, time_usec());
+    side_count_drops(pmd, batch, n, bits, PORT_DROP_METER);
 }
 
 /* Runs 'a', which is about the packets of 'batch' themselves. */
@@ -265,9 +280,7 @@ execute_in_place(const struct side_run *run, struct dp_packet_batch *batch,
         execute_ct(run, batch, a);
         break;
     case OVS_ACTION_ATTR_METER:
-        side_road_count_drops(pmd, PORT_DROP_METER,
-                              meter_run(pmd->env->meters, batch,
-                                        nl_attr_get_u32(a), time_usec()));
+        execute_meter(pmd, batch, nl_attr_get_u32(a));
         break;
     }
     dp_packet_delete_batch(batch, should_steal);
@@ -278,32 +291,29 @@ execute_cb(void *run_, struct dp_packet_batch *batch, const struct nlattr *a,
            bool should_steal)
 {
     const struct side_run *run = run_;
-    struct dp_packet_batch own;
+    struct dp_packet_batch copies, *own;
     struct pmd *pmd = run->pmd;
-    struct dp_packet *packet;
 
     switch (nl_attr_type(a)) {
     case OVS_ACTION_ATTR_OUTPUT:
-        own_batch(batch, should_steal, &own);
-        DP_PACKET_BATCH_FOR_EACH (i, packet, &own) {
-            output(pmd, packet, nl_attr_get_odp_port(a));
-        }
+        own = own_batch(batch, should_steal, &copies);
+        output(pmd, own, nl_attr_get_odp_port(a));
         break;
     case OVS_ACTION_ATTR_LB_OUTPUT:
-        own_batch(batch, should_steal, &own);
-        execute_lb_output(pmd, &own, nl_attr_get_u32(a));
+        own = own_batch(batch, should_steal, &copies);
+        execute_lb_output(pmd, own, nl_attr_get_u32(a));
         break;
     case OVS_ACTION_ATTR_USERSPACE:
-        own_batch(batch, should_steal, &own);
-        execute_userspace(pmd, &own, a);
+        own = own_batch(batch, should_steal, &copies);
+        execute_userspace(pmd, own, a);
         break;
     case OVS_ACTION_ATTR_RECIRC:
-        own_batch(batch, should_steal, &own);
-        execute_recirc(pmd, &own, nl_attr_get_u32(a));
+        own = own_batch(batch, should_steal, &copies);
+        execute_recirc(pmd, own, nl_attr_get_u32(a));
         break;
     case OVS_ACTION_ATTR_TUNNEL_POP:
-        own_batch(batch, should_steal, &own);
-        execute_tnl_pop(pmd, &own, nl_attr_get_odp_port(a));
+        own = own_batch(batch, should_steal, &copies);
+        execute_tnl_pop(pmd, own, nl_attr_get_odp_port(a));
         break;
     default:
         execute_in_place(run, batch, a, should_steal);

@@ -20,175 +20,20 @@
  *
  * Everything that the main road does not take: packets from ordinary netdevs,
  * flows with actions beyond header edits and outputs, misses, and packets that
- * ofproto sends.  side-action.c runs the actions, one packet at a time, so
- * that each packet's fate is known; what goes out is batched by port until
- * side_road_flush(). */
+ * ofproto sends.
+ *
+ * Packets travel in batches.  forward() finds the megaflow of each packet of a
+ * batch, and then runs each megaflow's actions once, on all packets of the
+ * batch that are of this megaflow.  Packets that recirculate go through
+ * forward() again, together. */
 
 #include "action/action.h"
 #include "netdev-offload.h"
 #include "openvswitch/ofpbuf.h"
-#include "pmd/pmd-private.h"
+#include "pmd/side-road.h"
 #include "timeval.h"
 
-/* Fate */
-
-static void
-fate_begin(struct pmd *pmd, struct pmd_fate *fate, struct port *port)
-{
-    fate->port = port;
-    fate->told = !port;
-    fate->tried = fate->consumed = fate->in_flight = false;
-    fate->reason = PORT_DROP_ACTION;
-    pmd->fate = fate;
-}
-
-/* Books the packet for which fate_begin() was called.  'outer' is the packet
- * in whose processing that happened (upcalls can execute packets). */
-static void
-fate_end(struct pmd *pmd, const struct pmd_fate *fate, struct pmd_fate *outer)
-{
-    pmd->fate = outer;
-    if (!fate->told && !fate->in_flight) {
-        struct port_books *books = port_books(fate->port, pmd->slot);
-
-        port_count(fate->tried ? &books->forwarded
-                   : fate->consumed ? &books->consumed
-                   : &books->dropped[fate->reason], 1);
-    }
-}
-
-void
-side_road_count_drops(struct pmd *pmd, enum port_drop reason, unsigned int n)
-{
-    if (n) {
-        port_drop_count(reason, n);
-        pmd->fate->reason = reason;
-    }
-}
-
-void
-side_road_drop(struct pmd *pmd, struct dp_packet *packet,
-               enum port_drop reason)
-{
-    side_road_count_drops(pmd, reason, 1);
-    dp_packet_delete(packet);
-}
-
-/* Output */
-
-/* Sends 'batch', which it takes.  Returns how many packets were refused. */
-static size_t
-send_on_queue(struct pmd *pmd, struct port *port, unsigned int txq,
-              struct dp_packet_batch *batch)
-{
-    size_t n = dp_packet_batch_size(batch);
-
-    pmd_count(pmd, PMD_SENT_BATCHES, 1);
-    return netdev_send(port->netdev, txq, batch,
-                       port->shared_txqs || port->hashes_txqs) ? n : 0;
-}
-
-/* Sends each packet of 'batch', which it takes, on the queue that its hash
- * says.  Returns how many packets were refused. */
-static size_t
-send_by_hash(struct pmd *pmd, struct port *port, struct dp_packet_batch *batch)
-{
-    size_t n = dp_packet_batch_size(batch), n_refused = 0;
-    unsigned int txqs[NETDEV_MAX_BURST];
-    struct dp_packet *packet;
-
-    DP_PACKET_BATCH_FOR_EACH (i, packet, batch) {
-        txqs[i] = tx_steer_packet(port, packet);
-    }
-    for (unsigned int txq = 0; txq < port->n_txq; txq++) {
-        struct dp_packet_batch part;
-
-        dp_packet_batch_init(&part);
-        for (size_t i = 0; i < n; i++) {
-            if (txqs[i] == txq) {
-                dp_packet_batch_add(&part, batch->packets[i]);
-            }
-        }
-        if (!dp_packet_batch_is_empty(&part)) {
-            n_refused += send_on_queue(pmd, port, txq, &part);
-        }
-    }
-    return n_refused;
-}
-
-static void
-send_output(struct pmd *pmd, struct side_output *output)
-{
-    struct port *port = output->port;
-    struct port_books *books = port_books(port, pmd->slot);
-    size_t n = dp_packet_batch_size(&output->batch);
-    size_t n_refused;
-
-    n_refused = (OVS_UNLIKELY(port->hashes_txqs)
-                 ? send_by_hash(pmd, port, &output->batch)
-                 : send_on_queue(pmd, port, pmd_txq(pmd, port),
-                                 &output->batch));
-    port_count(&books->tx_tried, n);
-    port_count(&books->tx_dropped, n_refused);
-    port_count(&books->tx_sent, n - n_refused);
-    pmd_count(pmd, PMD_SENT, n);
-    dp_packet_batch_init(&output->batch);
-}
-
-void
-side_road_flush(struct pmd *pmd)
-{
-    for (unsigned int i = 0; i < pmd->n_side_outputs; i++) {
-        struct side_output *output = &pmd->side_outputs[i];
-
-        if (!dp_packet_batch_is_empty(&output->batch)) {
-            send_output(pmd, output);
-        }
-    }
-    pmd->n_side_outputs = 0;
-}
-
-static struct side_output *
-find_output(struct pmd *pmd, struct port *port)
-{
-    struct side_output *output;
-
-    for (unsigned int i = 0; i < pmd->n_side_outputs; i++) {
-        if (pmd->side_outputs[i].port == port) {
-            return &pmd->side_outputs[i];
-        }
-    }
-    if (pmd->n_side_outputs == SIDE_OUTPUTS) {
-        side_road_flush(pmd);
-    }
-    output = &pmd->side_outputs[pmd->n_side_outputs++];
-    output->port = port;
-    dp_packet_batch_init(&output->batch);
-    return output;
-}
-
-void
-side_road_output(struct pmd *pmd, struct dp_packet *packet, struct port *port)
-{
-    struct side_output *output = find_output(pmd, port);
-
-    dp_packet_batch_add(&output->batch, packet);
-    if (dp_packet_batch_is_full(&output->batch)) {
-        send_output(pmd, output);
-    }
-}
-
 /* Asking ofproto */
-
-static void
-run_actions(struct pmd *pmd, struct dp_packet *packet, const struct flow *flow,
-            const struct nlattr *actions, size_t actions_len)
-{
-    struct dp_packet_batch batch;
-
-    dp_packet_batch_init_packet(&batch, packet);
-    side_action_run(pmd, &batch, true, flow, actions, actions_len);
-}
 
 /* Does what the answer to an upcall says with 'packet', which it takes. */
 static void
@@ -196,25 +41,29 @@ run_answer(struct pmd *pmd, struct dp_packet *packet,
            enum upcall_verdict verdict, const struct ofpbuf *actions,
            enum port_drop reason)
 {
+    struct dp_packet_batch batch;
     struct flow flow;
 
     switch (verdict) {
     case UPCALL_RUN:
         flow_extract(packet, &flow);
-        run_actions(pmd, packet, &flow, actions->data, actions->size);
+        dp_packet_batch_init_packet(&batch, packet);
+        side_action_run(pmd, &batch, true, &flow, actions->data,
+                        actions->size);
         break;
     case UPCALL_FOUND:
-        side_road_again(pmd, packet);
+        dp_packet_batch_init_packet(&batch, packet);
+        side_road_again(pmd, &batch);
         break;
     case UPCALL_DROP:
-        side_road_drop(pmd, packet, reason);
+        side_drop(pmd, packet, reason);
         break;
     }
 }
 
 /* What the shared context was about. */
 struct inline_asker {
-    struct pmd_fate *fate;
+    struct side_fates *fates;
     unsigned int depth;
 };
 
@@ -226,10 +75,10 @@ static void
 inline_ask_begin(struct pmd *pmd, struct inline_asker *asker)
     OVS_NO_THREAD_SAFETY_ANALYSIS
 {
-    asker->fate = pmd->fate;
+    asker->fates = pmd->fates;
     asker->depth = pmd->depth;
     side_road_flush(pmd);
-    pmd->fate = NULL;
+    pmd->fates = NULL;
     pmd->depth = 0;
     ovs_mutex_unlock(&pmd->mutex);
 }
@@ -239,7 +88,7 @@ inline_ask_end(struct pmd *pmd, const struct inline_asker *asker)
     OVS_NO_THREAD_SAFETY_ANALYSIS
 {
     ovs_mutex_lock(&pmd->mutex);
-    pmd->fate = asker->fate;
+    pmd->fates = asker->fates;
     pmd->depth = asker->depth;
 }
 
@@ -249,7 +98,7 @@ static struct upcall_origin
 origin(const struct pmd *pmd, bool open)
 {
     return (struct upcall_origin) {
-        .port = pmd->fate->port,
+        .port = pmd->fates->port,
         .open = open,
         .depth = pmd->depth,
     };
@@ -260,6 +109,7 @@ side_road_userspace(struct pmd *pmd, struct dp_packet *packet,
                     const struct nlattr *userdata)
 {
     struct upcall_origin from = origin(pmd, false);
+    uint64_t bit = side_bit(packet);
     enum port_drop reason;
 
     if (!pmd->client) {
@@ -272,14 +122,16 @@ side_road_userspace(struct pmd *pmd, struct dp_packet *packet,
         verdict = upcall_ask_action(pmd->env->upcall, packet, userdata,
                                     &actions, &reason);
         inline_ask_end(pmd, &asker);
-        pmd->fate->consumed |= verdict == UPCALL_RUN;
+        if (verdict == UPCALL_RUN) {
+            pmd->fates->consumed |= bit;
+        }
         run_answer(pmd, packet, verdict, &actions, reason);
         ofpbuf_uninit(&actions);
     } else if (upcall_client_action(pmd->client, packet, userdata, &from,
                                     &reason)) {
-        pmd->fate->consumed = true;
+        pmd->fates->consumed |= bit;
     } else {
-        side_road_drop(pmd, packet, reason);
+        side_drop(pmd, packet, reason);
     }
 }
 
@@ -319,16 +171,17 @@ static void
 miss_queued(struct pmd *pmd, struct dp_packet *packet,
             const struct flow_key *key)
 {
-    struct pmd_fate *fate = pmd->fate;
-    bool open = !fate->told && !fate->in_flight && !fate->tried;
-    struct upcall_origin from = origin(pmd, open);
+    struct side_fates *fates = pmd->fates;
+    uint64_t open = (side_bit(packet) & fates->open & ~fates->in_flight
+                     & ~fates->tried);
+    struct upcall_origin from = origin(pmd, open != 0);
     enum port_drop reason;
 
     if (upcall_client_miss(pmd->client, packet, key, &from, &reason)) {
-        fate->in_flight |= open;
+        fates->in_flight |= open;
     } else {
         pmd_count(pmd, PMD_LOST, 1);
-        side_road_drop(pmd, packet, reason);
+        side_drop(pmd, packet, reason);
     }
 }
 
@@ -366,97 +219,200 @@ parse_known(struct dp_packet *packet)
     return flow_key_tcp_flags(&key);
 }
 
-/* Counts 'packet', which it takes, for 'flow' and runs its actions. */
+/* Packets that wait for others of their batch, with their flows. */
+struct gathered {
+    unsigned int n;
+    struct dp_packet *packets[NETDEV_MAX_BURST];
+    struct megaflow *flows[NETDEV_MAX_BURST];
+    uint16_t tcp_flags[NETDEV_MAX_BURST];
+};
+
+/* Counts the packets of 'batch', which it takes, for 'flow' and runs its
+ * actions. */
 static void
-run_flow(struct pmd *pmd, struct dp_packet *packet, struct megaflow *flow,
-         uint16_t tcp_flags)
+run_flow(struct pmd *pmd, struct dp_packet_batch *batch,
+         struct megaflow *flow, uint16_t tcp_flags)
 {
     const struct action_program *program = megaflow_program(flow);
+    struct dp_packet *packet;
+    uint64_t n_bytes = 0;
 
-    megaflow_count(flow, pmd->slot, 1, dp_packet_size(packet), tcp_flags,
-                   pmd->now);
+    DP_PACKET_BATCH_FOR_EACH (i, packet, batch) {
+        n_bytes += dp_packet_size(packet);
+    }
+    megaflow_count(flow, pmd->slot, dp_packet_batch_size(batch), n_bytes,
+                   tcp_flags, pmd->now);
     if (!program->actions_len) {
-        side_road_drop(pmd, packet, PORT_DROP_ACTION);
+        side_drop_batch(pmd, batch, PORT_DROP_ACTION);
         return;
     }
-    run_actions(pmd, packet, &flow->flow, program->actions,
-                program->actions_len);
+    side_action_run(pmd, batch, true, &flow->flow, program->actions,
+                    program->actions_len);
 }
 
-void
-side_road_again(struct pmd *pmd, struct dp_packet *packet)
+/* Lets the packets of 'g' go on, those of each flow together.  Fragments go
+ * one by one: the connection tracker keeps them, and only the one that
+ * completes a datagram makes it give them. */
+static void
+run_gathered(struct pmd *pmd, struct gathered *g)
 {
+    for (unsigned int i = 0; i < g->n; i++) {
+        struct megaflow *flow = g->flows[i];
+        struct dp_packet_batch batch;
+        uint16_t tcp_flags = 0;
+        unsigned int end;
+
+        if (!flow) {
+            continue;           /* Went with an earlier one. */
+        }
+        end = flow->flow.nw_frag ? i + 1 : g->n;
+        dp_packet_batch_init(&batch);
+        for (unsigned int j = i; j < end; j++) {
+            if (g->flows[j] == flow) {
+                g->flows[j] = NULL;
+                tcp_flags |= g->tcp_flags[j];
+                dp_packet_batch_add(&batch, g->packets[j]);
+            }
+        }
+        run_flow(pmd, &batch, flow, tcp_flags);
+    }
+    g->n = 0;
+}
+
+/* True if some packet of the same port as 'packet' is at the upcall threads,
+ * so that 'packet' may have to wait behind it. */
+static bool
+may_have_to_wait(const struct pmd *pmd, const struct dp_packet *packet)
+{
+    return (pmd->client
+            && upcall_client_has_pending(pmd->client,
+                                         packet->md.in_port.odp_port));
+}
+
+/* Returns the flow of 'packet' with 'key', or NULL if there is none or an
+ * earlier packet of the same microflow waits for one. */
+static struct megaflow *
+lookup(struct pmd *pmd, const struct dp_packet *packet,
+       const struct flow_key *key)
+{
+    uint32_t hash = dp_packet_get_rss_hash(packet);
     unsigned int n_probed = 0;
     struct megaflow *flow;
+
+    if (may_have_to_wait(pmd, packet)
+        && upcall_client_holds(pmd->client, key)) {
+        return NULL;
+    }
+    flow = flow_smc_lookup(pmd->smc, key, hash);
+    if (OVS_LIKELY(flow)) {
+        pmd_count(pmd, PMD_SMC_HIT, 1);
+        return flow;
+    }
+    flow = megaflow_table_lookup(pmd->env->flows, key, &n_probed);
+    pmd_count(pmd, PMD_SUBTABLES, n_probed);
+    if (flow) {
+        pmd_count(pmd, PMD_MEGAFLOW_HIT, 1);
+        flow_smc_insert(pmd->smc, key, hash, flow);
+    }
+    return flow;
+}
+
+/* Adds 'packet', which it takes, to 'g', unless it misses.  'flow' is its flow
+ * if that is known. */
+static void
+gather(struct pmd *pmd, struct gathered *g, struct dp_packet *packet,
+       struct megaflow *flow)
+{
     struct flow_key key;
 
     if (dp_packet_size(packet) < ETH_HEADER_LEN) {
-        side_road_drop(pmd, packet, PORT_DROP_INVALID);
+        side_drop(pmd, packet, PORT_DROP_INVALID);
         return;
     }
-    extract_key(packet, &key);
-    flow = (pmd->client
-            && upcall_client_has_pending(pmd->client,
-                                         packet->md.in_port.odp_port)
-            && upcall_client_holds(pmd->client, &key)
-            ? NULL
-            : megaflow_table_lookup(pmd->env->flows, &key, &n_probed));
-    pmd_count(pmd, PMD_SUBTABLES, n_probed);
-    if (!flow) {
-        miss(pmd, packet, &key);
-        return;
+    if (flow && !may_have_to_wait(pmd, packet)) {
+        g->tcp_flags[g->n] = parse_known(packet);
+    } else {
+        extract_key(packet, &key);
+        flow = lookup(pmd, packet, &key);
+        if (!flow) {
+            if (!pmd->client) {
+                /* It goes on at once and must not overtake them. */
+                run_gathered(pmd, g);
+            }
+            miss(pmd, packet, &key);
+            return;
+        }
+        g->tcp_flags[g->n] = flow_key_tcp_flags(&key);
     }
-    pmd_count(pmd, PMD_MEGAFLOW_HIT, 1);
-    run_flow(pmd, packet, flow, flow_key_tcp_flags(&key));
+    g->packets[g->n] = packet;
+    g->flows[g->n++] = flow;
+}
+
+/* Takes the packets of 'batch' to their outputs.  'flows' tells those flows
+ * that are known already, unless it is NULL. */
+static void
+forward(struct pmd *pmd, struct dp_packet_batch *batch,
+        struct megaflow *const flows[])
+{
+    struct dp_packet *packet;
+    struct gathered g;
+
+    g.n = 0;
+    DP_PACKET_BATCH_FOR_EACH (i, packet, batch) {
+        gather(pmd, &g, packet, flows ? flows[i] : NULL);
+    }
+    run_gathered(pmd, &g);
 }
 
 void
-side_road_forward(struct pmd *pmd, struct dp_packet *packet, struct port *in)
+side_road_again(struct pmd *pmd, struct dp_packet_batch *batch)
 {
-    struct pmd_fate fate, *outer = pmd->fate;
-
-    fate_begin(pmd, &fate, in);
-    side_road_again(pmd, packet);
-    fate_end(pmd, &fate, outer);
+    forward(pmd, batch, NULL);
 }
 
 void
-side_road_forward_flow(struct pmd *pmd, struct dp_packet *packet,
-                       struct port *in, struct megaflow *flow)
+side_road_forward(struct pmd *pmd, struct dp_packet_batch *batch,
+                  struct port *in, struct megaflow *const flows[])
 {
-    struct pmd_fate fate, *outer = pmd->fate;
+    struct side_fates fates, *outer;
 
-    fate_begin(pmd, &fate, in);
-    run_flow(pmd, packet, flow, parse_known(packet));
-    fate_end(pmd, &fate, outer);
+    outer = side_fates_begin(pmd, &fates, in, batch);
+    forward(pmd, batch, flows);
+    side_fates_end(pmd, outer);
 }
 
 void
 side_road_miss(struct pmd *pmd, struct dp_packet *packet,
                const struct flow_key *key, struct port *in)
 {
-    struct pmd_fate fate, *outer = pmd->fate;
+    struct side_fates fates, *outer;
+    struct dp_packet_batch batch;
 
-    fate_begin(pmd, &fate, in);
+    dp_packet_batch_init_packet(&batch, packet);
+    outer = side_fates_begin(pmd, &fates, in, &batch);
     miss(pmd, packet, key);
-    fate_end(pmd, &fate, outer);
+    side_fates_end(pmd, outer);
 }
 
 static void
 forward_answer(struct pmd *pmd, const struct upcall_answer *answer)
 {
-    struct pmd_fate fate, *outer = pmd->fate;
+    struct side_fates fates, *outer;
+    struct dp_packet_batch batch;
 
     if (answer->miss) {
         count_verdict(pmd, answer->verdict);
     }
-    fate_begin(pmd, &fate, answer->origin.port);
-    fate.told |= !answer->origin.open;
+    dp_packet_batch_init_packet(&batch, answer->packet);
+    outer = side_fates_begin(pmd, &fates, answer->origin.port, &batch);
+    if (!answer->origin.open) {
+        fates.open = 0;
+    }
     pmd->depth = answer->origin.depth;
     run_answer(pmd, answer->packet, answer->verdict, answer->actions,
                answer->reason);
     pmd->depth = 0;
-    fate_end(pmd, &fate, outer);
+    side_fates_end(pmd, outer);
 }
 
 unsigned int
@@ -496,51 +452,68 @@ recover(struct port *in OVS_UNUSED, struct dp_packet *packet OVS_UNUSED)
     return !error || error == EOPNOTSUPP;
 }
 
-/* Returns the megaflow that the device has found for 'packet', or NULL.  None
- * is good while a packet of the same port is at the upcall threads: it might
- * be of the same microflow, and go first. */
+/* Returns the megaflow that the device has found for 'packet', or NULL. */
 static struct megaflow *
 find_marked(struct pmd *pmd, const struct dp_packet *packet)
 {
-    odp_port_t in_port = packet->md.in_port.odp_port;
     struct megaflow *flow;
     uint32_t mark;
 
-    if (!dp_packet_has_flow_mark(packet, &mark)
-        || (pmd->client && upcall_client_has_pending(pmd->client, in_port))) {
+    if (!dp_packet_has_flow_mark(packet, &mark)) {
         return NULL;
     }
     flow = offload_find(pmd->env->offload, mark);
-    return flow && flow->in_port == in_port ? flow : NULL;
+    return flow && flow->in_port == packet->md.in_port.odp_port ? flow : NULL;
 }
 
-/* Like side_road_forward(), for a packet that comes from a device which may
- * have flows of ours. */
+/* Undoes what the device of 'in', which may have flows of ours, did to the
+ * packets of 'batch', and stores the flows that it has found in 'flows'. */
 static void
-forward_offloaded(struct pmd *pmd, struct dp_packet *packet, struct port *in)
+look_at_device(struct pmd *pmd, struct port *in,
+               struct dp_packet_batch *batch, struct megaflow *flows[])
 {
-    struct pmd_fate fate, *outer = pmd->fate;
-    struct megaflow *flow;
+    size_t n = dp_packet_batch_size(batch);
+    uint64_t bits = side_bits(batch);
+    struct dp_packet *packet;
+    size_t i, n_kept = 0;
 
-    fate_begin(pmd, &fate, in);
-    if (!recover(in, packet)) {
-        side_road_count_drops(pmd, PORT_DROP_HW_MISS, 1);
-    } else if (dp_packet_size(packet) >= ETH_HEADER_LEN
-               && (flow = find_marked(pmd, packet))) {
-        pmd_count(pmd, PMD_MARK_HIT, 1);
-        run_flow(pmd, packet, flow, parse_known(packet));
-    } else {
-        side_road_again(pmd, packet);
+    DP_PACKET_BATCH_REFILL_FOR_EACH (i, n, packet, batch) {
+        if (recover(in, packet)) {
+            flows[n_kept] = find_marked(pmd, packet);
+            pmd_count(pmd, PMD_MARK_HIT, flows[n_kept] != NULL);
+            dp_packet_batch_refill(batch, packet, i);
+            n_kept++;
+        }
     }
-    fate_end(pmd, &fate, outer);
+    side_count_drops(pmd, batch, n, bits, PORT_DROP_HW_MISS);
+}
+
+/* Forwards 'batch', as received on 'in'. */
+static void
+forward_received(struct pmd *pmd, struct dp_packet_batch *batch,
+                 struct port *in)
+{
+    struct megaflow *flows[NETDEV_MAX_BURST];
+    struct side_fates fates, *outer;
+    struct dp_packet *packet;
+
+    DP_PACKET_BATCH_FOR_EACH (i, packet, batch) {
+        pkt_metadata_init(&packet->md, in->port_no);
+    }
+    outer = side_fates_begin(pmd, &fates, in, batch);
+    if (OVS_UNLIKELY(netdev_is_flow_api_enabled())) {
+        look_at_device(pmd, in, batch, flows);
+        forward(pmd, batch, flows);
+    } else {
+        forward(pmd, batch, NULL);
+    }
+    side_fates_end(pmd, outer);
 }
 
 unsigned int
 side_road_poll(struct pmd *pmd, struct port *in, unsigned int qid)
 {
-    bool offloads = netdev_is_flow_api_enabled();
     struct dp_packet_batch batch;
-    struct dp_packet *packet;
     size_t n;
 
     dp_packet_batch_init(&batch);
@@ -553,14 +526,7 @@ side_road_poll(struct pmd *pmd, struct port *in, unsigned int qid)
     pmd_count(pmd, PMD_BURSTS, 1);
     pmd_count(pmd, PMD_SIDE_ROAD, n);
     port_count(&port_books(in, pmd->slot)->rx, n);
-    DP_PACKET_BATCH_FOR_EACH (i, packet, &batch) {
-        pkt_metadata_init(&packet->md, in->port_no);
-        if (OVS_UNLIKELY(offloads)) {
-            forward_offloaded(pmd, packet, in);
-        } else {
-            side_road_forward(pmd, packet, in);
-        }
-    }
+    forward_received(pmd, &batch, in);
     side_road_flush(pmd);
     return n;
 }
@@ -570,14 +536,14 @@ side_road_execute(struct pmd *pmd, struct dp_packet *packet,
                   const struct flow *flow, const struct nlattr *actions,
                   size_t actions_len)
 {
-    struct pmd_fate fate, *outer = pmd->fate;
+    struct side_fates fates, *outer;
     struct dp_packet_batch batch;
 
     pmd->now = time_msec();
-    fate_begin(pmd, &fate, NULL);
     dp_packet_batch_init_packet(&batch, packet);
+    outer = side_fates_begin(pmd, &fates, NULL, &batch);
     side_action_run(pmd, &batch, false, flow, actions, actions_len);
-    fate_end(pmd, &fate, outer);
+    side_fates_end(pmd, outer);
     side_road_flush(pmd);
     if (dp_packet_batch_size(&batch) == 1) {
         return batch.packets[0];

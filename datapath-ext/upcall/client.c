@@ -26,7 +26,7 @@
 
 /* A microflow whose first packet is away. */
 struct upcall_pending {
-    struct hmap_node node;      /* In client->pending, by key.hash. */
+    struct hmap_node node;      /* In client->pending, by hash of key. */
     odp_port_t in_port;
     struct ovs_list waiting;    /* Of 'struct waiting_packet's. */
     struct flow_key key;
@@ -151,7 +151,8 @@ find_pending(const struct upcall_client *client, const struct flow_key *key)
 {
     struct upcall_pending *pending;
 
-    HMAP_FOR_EACH_WITH_HASH (pending, node, key->hash, &client->pending) {
+    HMAP_FOR_EACH_WITH_HASH (pending, node, flow_key_hash(key),
+                             &client->pending) {
         if (flow_key_equal(&pending->key, key)) {
             return pending;
         }
@@ -278,7 +279,7 @@ upcall_client_miss(struct upcall_client *client, struct dp_packet *packet,
         free(pending);
         return false;
     }
-    hmap_insert(&client->pending, &pending->node, key->hash);
+    hmap_insert(&client->pending, &pending->node, flow_key_hash(key));
     get_port(client, in_port)->n_pending++;
     client->n_away++;
     return true;
