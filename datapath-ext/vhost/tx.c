@@ -33,7 +33,7 @@ struct iov_writer {
 
 /* Appends the 'n' bytes at 'src', for which there is room.  Both ends may be
  * memory of the same guest, which may let them overlap. */
-static inline void
+static inline void ALWAYS_INLINE
 iov_writer_put(struct iov_writer *w, const void *src_, size_t n)
 {
     const uint8_t *src = src_;
@@ -65,23 +65,45 @@ iov_writer_put_tail(struct iov_writer *w, const struct vhost_frame *frame)
     }
 }
 
-/* Writes virtio-net header and 'frame' to 'n_buffers' buffers of the guest,
- * whose pieces 'w' goes through. */
-static inline void
-frame_copy(const struct vhost_ring *ring, const struct vhost_frame *frame,
-           struct iov_writer w, unsigned int n_buffers)
+/* Writes the virtio-net header of 'frame', which goes to 'n_buffers'
+ * buffers. */
+static void
+frame_put_hdr(const struct vhost_ring *ring, const struct vhost_frame *frame,
+              struct iov_writer *w, unsigned int n_buffers)
 {
     struct virtio_net_hdr_v1 hdr = { .num_buffers = n_buffers };
 
-    if (OVS_UNLIKELY(frame->offload.csum)) {
+    if (frame->offload.csum) {
         vhost_offload_to_hdr(&frame->offload, &hdr);
     }
-    if (OVS_LIKELY(w.left >= sizeof hdr && ring->hdr_len == sizeof hdr)) {
-        memcpy(w.p, &hdr, sizeof hdr);
-        w.p += sizeof hdr;
-        w.left -= sizeof hdr;
+    iov_writer_put(w, &hdr, ring->hdr_len);
+}
+
+BUILD_ASSERT_DECL(sizeof(struct virtio_net_hdr_v1) == 12);
+BUILD_ASSERT_DECL(offsetof(struct virtio_net_hdr_v1, num_buffers) == 10);
+
+/* Writes virtio-net header and 'frame' to 'n_buffers' buffers of the guest,
+ * whose pieces 'w' goes through.
+ *
+ * Writing to the guest's cache lines takes long, and stores become visible in
+ * order.  So nothing here may read in one piece what was just written in
+ * several: that would wait for all stores before it. */
+static inline void ALWAYS_INLINE
+frame_copy(const struct vhost_ring *ring, const struct vhost_frame *frame,
+           struct iov_writer w, unsigned int n_buffers)
+{
+    const size_t size = sizeof(struct virtio_net_hdr_v1);
+
+    if (OVS_LIKELY(w.left >= size && ring->hdr_len == size
+                   && !frame->offload.csum)) {
+        uint32_t end = n_buffers << 16;
+
+        memset(w.p, 0, 8);
+        memcpy(w.p + 8, &end, sizeof end);
+        w.p += size;
+        w.left -= size;
     } else {
-        iov_writer_put(&w, &hdr, ring->hdr_len);
+        frame_put_hdr(ring, frame, &w, n_buffers);
     }
 
     if (OVS_LIKELY(w.left >= frame->data_len)) {
@@ -310,6 +332,28 @@ vhost_tx_put(struct vhost_tx *tx, const struct vhost_frame *frame)
  * to stay in the cache together with what is copied. */
 #define FETCH_AHEAD 8192
 
+/* Returns how many of the 'n' frames ask for nothing special, up to the first
+ * that does, and stores their lengths, headers included. */
+static inline unsigned int
+tx_count_plain(const struct vhost_tx *tx,
+               const struct vhost_frame *const frames[], unsigned int n,
+               uint32_t lens[])
+{
+    uint32_t max_frame;
+    unsigned int i;
+
+    atomic_read_relaxed(&tx->port->max_frame, &max_frame);
+    for (i = 0; i < n; i++) {
+        uint32_t len = frames[i]->data_len + frames[i]->tail_len;
+
+        if (OVS_UNLIKELY(len > max_frame || frames[i]->offload.csum)) {
+            break;
+        }
+        lens[i] = len + tx->ring->hdr_len;
+    }
+    return i;
+}
+
 /* Puts the first of the 'n' frames, up to VHOST_BURST, as long as they ask for
  * nothing special and find a buffer each.  The others have to be looked at
  * more closely.  Returns how many were put.
@@ -321,43 +365,40 @@ static unsigned int
 tx_put_plain(struct vhost_tx *tx, const struct vhost_frame *const frames[],
              unsigned int n)
 {
+    unsigned int n_taken = 0, n_put = 0, n_plain;
     struct vring_buffer buffers[VHOST_BURST];
-    uint32_t lens[VHOST_BURST];
-    unsigned int n_taken = 0, n_put = 0, ahead = 0;
     struct vhost_ring *ring = tx->ring;
+    uint32_t lens[VHOST_BURST];
+    uint32_t ahead = 0;
     uint64_t n_bytes = 0;
-    uint32_t max_frame;
 
-    n = MIN(n, VHOST_BURST);
-    atomic_read_relaxed(&tx->port->max_frame, &max_frame);
+    n_plain = tx_count_plain(tx, frames, MIN(n, VHOST_BURST), lens);
     for (;;) {
-        for (; n_taken < n && ahead < FETCH_AHEAD; n_taken++) {
-            const struct vhost_frame *frame = frames[n_taken];
-            uint32_t len = frame->data_len + frame->tail_len;
+        if (n_taken < n_plain && ahead < FETCH_AHEAD) {
+            unsigned int end = n_taken + vring_take(ring, &lens[n_taken],
+                                                    n_plain - n_taken,
+                                                    FETCH_AHEAD - ahead,
+                                                    &buffers[n_taken]);
 
-            if (len > max_frame || frame->offload.csum
-                || !vring_take(ring, len + ring->hdr_len,
-                               &buffers[n_taken])) {
-                n = n_taken;
-                break;
+            while (n_taken < end) {
+                ahead += lens[n_taken++];
             }
-            lens[n_taken] = len;
-            ahead += len;
+            if (ahead < FETCH_AHEAD) {
+                n_plain = n_taken;
+            }
         }
         if (n_put == n_taken) {
             break;
         }
         frame_copy(ring, frames[n_put], (struct iov_writer) {
                        .p = buffers[n_put].p,
-                       .left = lens[n_put] + ring->hdr_len,
+                       .left = lens[n_put],
                    }, 1);
         ahead -= lens[n_put];
-        n_bytes += lens[n_put];
+        n_bytes += lens[n_put] - ring->hdr_len;
         n_put++;
     }
-    for (unsigned int i = 0; i < n_put; i++) {
-        vring_give(ring, &buffers[i], lens[i] + ring->hdr_len);
-    }
+    vring_give(ring, buffers, lens, n_put);
     tx->n_puts += n_put;
     vhost_stat_add(&tx->stats->packets, n_put);
     vhost_stat_add(&tx->stats->bytes, n_bytes);

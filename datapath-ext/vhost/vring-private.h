@@ -50,6 +50,12 @@ guest_load32(const void *p)
     return __atomic_load_n((const uint32_t *) p, __ATOMIC_RELAXED);
 }
 
+static inline uint64_t
+guest_load64(const void *p)
+{
+    return __atomic_load_n((const uint64_t *) p, __ATOMIC_RELAXED);
+}
+
 static inline void
 guest_store16(void *p, uint16_t value)
 {
@@ -112,7 +118,9 @@ copy_head(void *dst_, const void *src_, size_t n)
         if (n > 128) {
             memcpy(dst + 64, src + 64, 64);
         }
-        memcpy(dst + n - 64, src + n - 64, 64);
+        if (n > 64) {
+            memcpy(dst + n - 64, src + n - 64, 64);
+        }
     } else if (n >= 16) {
         if (n > 32) {
             memcpy(dst + 16, src + 16, 16);
@@ -153,15 +161,27 @@ bool vring_break(struct vhost_ring *, const char *reason, unsigned int value);
 bool vring_packed_resume(struct vring_packed_desc *, unsigned int size,
                          bool to_guest, uint16_t *index, bool *wrap);
 
-/* Gets the caches ready for reading the 'len' bytes at 'p', the next piece of
- * 'sg'.  The virtio-net header is not among them unless it will be read. */
+/* Is a descriptor with these 'flags' and 'len' a whole chain, of one buffer
+ * for the right direction? */
+static inline bool
+vring_is_plain(const struct vhost_ring *ring, uint16_t flags, uint32_t len)
+{
+    const uint16_t mask = (VRING_DESC_F_NEXT | VRING_DESC_F_INDIRECT
+                           | VRING_DESC_F_WRITE);
+
+    return (flags & mask) == (ring->to_guest ? VRING_DESC_F_WRITE : 0) && len;
+}
+
+/* Gets the caches ready for reading the 'len' bytes at 'p', the 'first' piece
+ * of a frame or a later one.  The virtio-net header is not among them unless
+ * it will be read. */
 static inline void
-vring_prefetch_frame(const struct vhost_ring *ring, const struct vring_sg *sg,
+vring_prefetch_frame(const struct vhost_ring *ring, bool first,
                      const uint8_t *p, uint32_t len)
 {
     const uint8_t *end = p + MIN(len, VRING_PREFETCH_MAX);
 
-    if (!sg->n && !ring->reads_hdr) {
+    if (first && !ring->reads_hdr) {
         p += ring->hdr_len;
     }
     for (p = (const uint8_t *) ROUND_DOWN((uintptr_t) p, CACHE_LINE_SIZE);
@@ -198,7 +218,7 @@ vring_sg_add(struct vhost_ring *ring, struct vring_sg *sg,
         return;
     }
     if (!ring->to_guest) {
-        vring_prefetch_frame(ring, sg, p, len);
+        vring_prefetch_frame(ring, !sg->n, p, len);
     }
 
     sg->iov[sg->n].iov_base = p;

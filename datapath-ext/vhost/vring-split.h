@@ -200,6 +200,39 @@ vring_split_next(struct vhost_ring *ring, struct vring_chain *chain,
     return true;
 }
 
+/* Like vring_packed_next_plain(). */
+static inline bool ALWAYS_INLINE
+vring_split_next_plain(struct vhost_ring *ring, struct vring_buffer *buffer)
+{
+    unsigned int slot = ring->next_avail & (ring->size - 1);
+    const struct vring_desc *d;
+    unsigned int head;
+    uint32_t len;
+
+    if (!vring_split_n_avail(ring, 1)) {
+        return false;
+    }
+    head = guest_load16(&ring->split.avail->ring[slot]);
+    if (OVS_UNLIKELY(head >= ring->size)) {
+        return false;
+    }
+    d = &ring->split.desc[head];
+    len = guest_load32(&d->len);
+    if (OVS_UNLIKELY(!vring_is_plain(ring, guest_load16(&d->flags), len))) {
+        return false;
+    }
+    buffer->p = guest_memory_translate(ring->memory, &ring->region,
+                                       guest_load64(&d->addr), len);
+    if (OVS_UNLIKELY(!buffer->p)) {
+        return false;
+    }
+    buffer->chain.id = head;
+    buffer->chain.n_desc = 1;
+    buffer->chain.len = len;
+    ring->next_avail++;
+    return true;
+}
+
 /* Gives 'chain' back, with 'len' bytes written to it. */
 static inline void
 vring_split_use(struct vhost_ring *ring, const struct vring_chain *chain,

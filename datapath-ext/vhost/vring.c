@@ -249,7 +249,16 @@ vring_next(struct vhost_ring *ring, bool packed, struct vring_chain *chain,
             : vring_split_next(ring, chain, sg));
 }
 
-static inline void
+static inline bool ALWAYS_INLINE
+vring_next_plain(struct vhost_ring *ring, bool packed,
+                 struct vring_buffer *buffer)
+{
+    return (packed
+            ? vring_packed_next_plain(ring, buffer)
+            : vring_split_next_plain(ring, buffer));
+}
+
+static inline void ALWAYS_INLINE
 vring_use(struct vhost_ring *ring, bool packed,
           const struct vring_chain *chain, uint32_t len)
 {
@@ -285,39 +294,66 @@ vring_seek(struct vhost_ring *ring, struct vring_position pos)
 
 /* Receive: the guest's transmit rings */
 
-static inline unsigned int
+/* Takes the next chain off 'ring' into 'frame', the 'i'th of 'burst', whatever
+ * the chain is.  Returns false if there is none for this burst. */
+static bool
+vring_peek_any(struct vhost_ring *ring, bool packed, struct vhost_burst *burst,
+               unsigned int i)
+{
+    struct vhost_frame *frame = &burst->store[i];
+    struct vring_position pos = vring_tell(ring);
+    struct vring_chain chain;
+    struct vring_sg sg;
+
+    vring_sg_init(&sg, &burst->iov[burst->n_iov],
+                  VHOST_BURST_IOV - burst->n_iov);
+    if (!vring_next(ring, packed, &chain, &sg)) {
+        return false;
+    }
+    if (OVS_UNLIKELY(sg.too_long) && burst->n_iov) {
+        /* It has the next burst to itself. */
+        vring_seek(ring, pos);
+        return false;
+    }
+
+    frame->head = chain.id;
+    frame->n_desc = chain.n_desc;
+    frame->iov = sg.iov;
+    frame->n_iov = sg.n;
+    burst->bytes[i] = sg.bytes;
+    burst->fates[i] = (sg.malformed ? VHOST_RX_BROKEN
+                       : sg.too_long ? VHOST_RX_TOO_LONG
+                       : VHOST_N_DROPS);
+    burst->n_iov += sg.n;
+    return true;
+}
+
+static inline unsigned int ALWAYS_INLINE
 vring_peek__(struct vhost_ring *ring, bool packed, struct vhost_burst *burst)
 {
-    unsigned int n = 0;
+    unsigned int n;
 
     burst->n_iov = 0;
-    while (n < VHOST_BURST) {
+    for (n = 0; n < VHOST_BURST && !ring->broken; n++) {
         struct vhost_frame *frame = &burst->store[n];
-        struct vring_position pos = vring_tell(ring);
-        struct vring_chain chain;
-        struct vring_sg sg;
+        struct vring_buffer buffer;
 
-        vring_sg_init(&sg, &burst->iov[burst->n_iov],
-                      VHOST_BURST_IOV - burst->n_iov);
-        if (!vring_next(ring, packed, &chain, &sg)) {
+        if (OVS_LIKELY(burst->n_iov < VHOST_BURST_IOV
+                       && vring_next_plain(ring, packed, &buffer))) {
+            struct iovec *iov = &burst->iov[burst->n_iov++];
+
+            vring_prefetch_frame(ring, true, buffer.p, buffer.chain.len);
+            iov->iov_base = buffer.p;
+            iov->iov_len = buffer.chain.len;
+            frame->head = buffer.chain.id;
+            frame->n_desc = buffer.chain.n_desc;
+            frame->iov = iov;
+            frame->n_iov = 1;
+            burst->bytes[n] = buffer.chain.len;
+            burst->fates[n] = VHOST_N_DROPS;
+        } else if (!vring_peek_any(ring, packed, burst, n)) {
             break;
         }
-        if (OVS_UNLIKELY(sg.too_long) && burst->n_iov) {
-            /* It has the next burst to itself. */
-            vring_seek(ring, pos);
-            break;
-        }
-
-        frame->head = chain.id;
-        frame->n_desc = chain.n_desc;
-        frame->iov = sg.iov;
-        frame->n_iov = sg.n;
-        burst->bytes[n] = sg.bytes;
-        burst->fates[n] = (sg.malformed ? VHOST_RX_BROKEN
-                           : sg.too_long ? VHOST_RX_TOO_LONG
-                           : VHOST_N_DROPS);
-        burst->n_iov += sg.n;
-        n++;
     }
 
     burst->n_chains = n;
@@ -403,43 +439,65 @@ vring_wake(struct vhost_ring *ring)
 
 /* Transmit: the guest's receive rings */
 
-/* Finds a buffer in one piece for 'len' bytes, header included, on 'ring', a
- * guest's receive ring, and gets it ready for being written.  Returns false,
- * and leaves the ring as it is, if the next chain is not such a buffer, or if
- * there is none: vring_gather() says what is the matter.
- *
- * The caller fills the buffer and gives it back with vring_give(), in the
- * order taken, before it calls vring_gather(). */
-bool
-vring_take(struct vhost_ring *ring, uint32_t len, struct vring_buffer *buffer)
+static inline unsigned int ALWAYS_INLINE
+vring_take__(struct vhost_ring *ring, bool packed, const uint32_t lens[],
+             unsigned int n, uint32_t enough, struct vring_buffer buffers[])
 {
-    struct vring_position start = vring_tell(ring);
-    struct vring_sg sg;
-    struct iovec iov;
+    uint32_t bytes = 0;
+    unsigned int i;
 
-    vring_sg_init(&sg, &iov, 1);
-    if (!vring_next(ring, ring->is_packed, &buffer->chain, &sg)) {
-        return false;
+    for (i = 0; i < n && bytes < enough && !ring->broken; i++) {
+        struct vring_position start = vring_tell(ring);
+        struct vring_buffer *buffer = &buffers[i];
+
+        if (!vring_next_plain(ring, packed, buffer)) {
+            break;
+        }
+        if (OVS_UNLIKELY(buffer->chain.len < lens[i])) {
+            vring_seek(ring, start);
+            break;
+        }
+        for (uint32_t j = 0; j < MIN(lens[i], VRING_PREFETCH_MAX);
+             j += CACHE_LINE_SIZE) {
+            prefetch_write(buffer->p + j);
+        }
+        bytes += lens[i];
     }
-    if (OVS_UNLIKELY(sg.malformed || sg.too_long || sg.bytes < len)) {
-        vring_seek(ring, start);
-        return false;
-    }
-    buffer->p = iov.iov_base;
-    for (uint32_t i = 0; i < MIN(len, VRING_PREFETCH_MAX);
-         i += CACHE_LINE_SIZE) {
-        prefetch_write(buffer->p + i);
-    }
-    return true;
+    return i;
 }
 
-/* Gives the guest 'buffer', 'len' bytes of which were filled.  It sees that
- * with the next vring_publish(). */
-void
-vring_give(struct vhost_ring *ring, const struct vring_buffer *buffer,
-           uint32_t len)
+/* Finds a buffer in one piece for each of 'n' frames on 'ring', a guest's
+ * receive ring, and gets it ready for being written.  'lens' are the lengths
+ * of the frames, headers included.  Stops when these come to 'enough' bytes,
+ * and before a chain that is not such a buffer: vring_gather() says what is
+ * the matter.  Returns how many it found.
+ *
+ * The caller fills the buffers and gives them back with vring_give(), in the
+ * order taken, before it calls vring_gather(). */
+unsigned int
+vring_take(struct vhost_ring *ring, const uint32_t lens[], unsigned int n,
+           uint32_t enough, struct vring_buffer buffers[])
 {
-    vring_use(ring, ring->is_packed, &buffer->chain, len);
+    return (ring->is_packed
+            ? vring_take__(ring, true, lens, n, enough, buffers)
+            : vring_take__(ring, false, lens, n, enough, buffers));
+}
+
+/* Gives the guest 'n' buffers; 'lens' says how many bytes of each were filled.
+ * It sees that with the next vring_publish(). */
+void
+vring_give(struct vhost_ring *ring, const struct vring_buffer buffers[],
+           const uint32_t lens[], unsigned int n)
+{
+    if (ring->is_packed) {
+        for (unsigned int i = 0; i < n; i++) {
+            vring_use(ring, true, &buffers[i].chain, lens[i]);
+        }
+    } else {
+        for (unsigned int i = 0; i < n; i++) {
+            vring_use(ring, false, &buffers[i].chain, lens[i]);
+        }
+    }
 }
 
 /* Finds buffers for 'len' bytes, header included, on 'ring', a guest's receive

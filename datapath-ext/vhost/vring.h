@@ -159,9 +159,11 @@ enum vring_gather {
     VRING_GATHER_MALFORMED      /* A chain was bad, and was given back. */
 };
 
-bool vring_take(struct vhost_ring *, uint32_t len, struct vring_buffer *);
-void vring_give(struct vhost_ring *, const struct vring_buffer *,
-                uint32_t len);
+unsigned int vring_take(struct vhost_ring *, const uint32_t lens[],
+                        unsigned int n, uint32_t enough,
+                        struct vring_buffer[]);
+void vring_give(struct vhost_ring *, const struct vring_buffer[],
+                const uint32_t lens[], unsigned int n);
 enum vring_gather vring_gather(struct vhost_ring *, uint64_t len);
 void vring_commit(struct vhost_ring *, uint64_t len);
 bool vring_publish(struct vhost_ring *);
