@@ -24,6 +24,7 @@ datapath_ext_vhost = \
 	datapath-ext/vhost/policer.c \
 	datapath-ext/vhost/offload.c \
 	datapath-ext/vhost/offload.h \
+	datapath-ext/vhost/packet.c \
 	datapath-ext/vhost/port.c \
 	datapath-ext/vhost/quiesce.c \
 	datapath-ext/vhost/quiesce.h \

@@ -105,6 +105,21 @@ accel_vhost_rxq_recv(struct netdev_rxq *rxq_, struct dp_packet_batch *batch,
     return 0;
 }
 
+/* Returns how many packets of 'batch' from 'first' on have the same priority,
+ * which a QoS policy may look at. */
+static unsigned int
+count_peers(const struct dp_packet_batch *batch, unsigned int first)
+{
+    uint32_t priority = batch->packets[first]->md.skb_priority;
+    unsigned int i = first;
+
+    do {
+        i++;
+    } while (i < dp_packet_batch_size(batch)
+             && batch->packets[i]->md.skb_priority == priority);
+    return i - first;
+}
+
 /* netdev_send() has dropped packets that want an offload, unless
  * "userspace-tso-enable" makes us offer them. */
 int
@@ -112,20 +127,22 @@ accel_vhost_send(struct netdev *netdev, int qid, struct dp_packet_batch *batch,
                  bool concurrent_txq OVS_UNUSED)
 {
     struct vhost_port *port = netdev_accel_vhost_get_port(netdev);
-    struct dp_packet *packet;
     struct vhost_tx tx;
+    unsigned int n;
 
-    if (OVS_LIKELY(port)) {
-        vhost_enter();
-        vhost_tx_begin(port, qid, &tx);
-        DP_PACKET_BATCH_FOR_EACH (i, packet, batch) {
-            accel_vhost_set_tx_priority(packet->md.skb_priority);
-            vhost_tx_put_packet(&tx, packet);
-        }
-        vhost_tx_end(&tx);
-        vhost_exit();
-        accel_vhost_set_tx_priority(0);
+    if (OVS_UNLIKELY(!port)) {
+        dp_packet_delete_batch(batch, true);
+        return 0;
     }
-    dp_packet_delete_batch(batch, true);
+    vhost_enter();
+    vhost_tx_begin(port, qid, &tx);
+    for (unsigned int i = 0; i < dp_packet_batch_size(batch); i += n) {
+        n = count_peers(batch, i);
+        accel_vhost_set_tx_priority(batch->packets[i]->md.skb_priority);
+        vhost_tx_put_packets(&tx, &batch->packets[i], n);
+    }
+    vhost_tx_end(&tx);
+    vhost_exit();
+    accel_vhost_set_tx_priority(0);
     return 0;
 }

@@ -338,20 +338,6 @@ vhost_offload_to_packet(const struct vhost_offload *o,
     }
 }
 
-struct dp_packet *
-vhost_frame_to_packet(const struct vhost_frame *frame, size_t headroom)
-{
-    struct dp_packet *packet = dp_packet_new_with_headroom(
-        frame->data_len + frame->tail_len + VHOST_TAILROOM, headroom);
-
-    dp_packet_put(packet, frame->data, frame->data_len);
-    for (uint32_t i = 0; i < frame->n_iov; i++) {
-        dp_packet_put(packet, frame->iov[i].iov_base, frame->iov[i].iov_len);
-    }
-    vhost_offload_to_packet(&frame->offload, packet);
-    return packet;
-}
-
 /* Virtio has no offload for this checksum. */
 static bool
 finish_sctp(struct dp_packet *packet)

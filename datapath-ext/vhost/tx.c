@@ -427,24 +427,6 @@ vhost_tx_put_burst(struct vhost_tx *tx,
     return n_sent;
 }
 
-int
-vhost_tx_put_packet(struct vhost_tx *tx, struct dp_packet *packet)
-{
-    struct vhost_frame frame;
-    uint32_t max_frame;
-
-    frame.data = dp_packet_data(packet);
-    frame.data_len = dp_packet_size(packet);
-    frame.tail_len = 0;
-    frame.iov = NULL;
-    atomic_read_relaxed(&tx->port->max_frame, &max_frame);
-    if (!vhost_offload_from_packet(packet, max_frame, &frame.offload)) {
-        vhost_stat_add(&tx->stats->drops[VHOST_TX_OFFLOAD], 1);
-        return VHOST_TX_OFFLOAD;
-    }
-    return vhost_tx_put(tx, &frame);
-}
-
 void
 vhost_tx_end(struct vhost_tx *tx)
     OVS_NO_THREAD_SAFETY_ANALYSIS

@@ -350,9 +350,10 @@ unsigned int vhost_tx_put_burst(struct vhost_tx *,
                                 const struct vhost_frame *const frames[],
                                 unsigned int n);
 
-/* As vhost_tx_put(), for a packet of OVS's and what its flags ask for.  It
- * stays the caller's, but its checksums may change. */
-int vhost_tx_put_packet(struct vhost_tx *, struct dp_packet *);
+/* Same for 'n' packets of OVS's, up to NETDEV_MAX_BURST, and what their flags
+ * ask for.  Takes them. */
+void vhost_tx_put_packets(struct vhost_tx *, struct dp_packet *packets[],
+                          unsigned int n);
 
 /* Publishes, notifies the guest if it wants, and unlocks. */
 void vhost_tx_end(struct vhost_tx *);

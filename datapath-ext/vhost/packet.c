@@ -1,0 +1,149 @@
+/* Copyright (c) 2026 The OVS-Accel Authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#include <config.h>
+
+/* Frames as dp_packets, and back
+ * ==============================
+ *
+ * What a polling thread makes of a guest's frames it mostly frees a moment
+ * later, when it has put them into another guest's ring.  So each thread keeps
+ * a few dp_packets for the next burst: malloc() is not made for that. */
+
+#include "dp-packet.h"
+#include "ovs-thread.h"
+#include "vhost/offload.h"
+#include "vhost/vhost.h"
+#include "vhost/vhost-private.h"
+
+/* Bytes of a packet that is kept: enough for frames of the common MTU with
+ * room for headers before them. */
+#define KEPT_SIZE 2048
+
+struct kept_packets {
+    unsigned int n;
+    struct dp_packet *packets[2 * VHOST_BURST];
+};
+
+static ovsthread_key_t kept_key;
+
+static void
+free_kept(void *kept_)
+{
+    struct kept_packets *kept = kept_;
+
+    while (kept->n) {
+        dp_packet_delete(kept->packets[--kept->n]);
+    }
+    free(kept);
+}
+
+/* Returns what the calling thread keeps. */
+static struct kept_packets *
+get_kept(void)
+{
+    static struct ovsthread_once once = OVSTHREAD_ONCE_INITIALIZER;
+    struct kept_packets *kept;
+
+    if (ovsthread_once_start(&once)) {
+        ovsthread_key_create(&kept_key, free_kept);
+        ovsthread_once_done(&once);
+    }
+    kept = ovsthread_getspecific(kept_key);
+    if (OVS_UNLIKELY(!kept)) {
+        kept = xzalloc(sizeof *kept);
+        ovsthread_setspecific(kept_key, kept);
+    }
+    return kept;
+}
+
+/* Returns an empty packet with room for 'size' bytes behind 'headroom'. */
+static struct dp_packet *
+new_packet(struct kept_packets *kept, size_t size, size_t headroom)
+{
+    struct dp_packet *packet;
+
+    if (OVS_LIKELY(kept->n && headroom + size <= KEPT_SIZE)) {
+        packet = kept->packets[--kept->n];
+        dp_packet_use(packet, dp_packet_base(packet), KEPT_SIZE);
+    } else {
+        packet = dp_packet_new(MAX(headroom + size, KEPT_SIZE));
+    }
+    dp_packet_reserve(packet, headroom);
+    return packet;
+}
+
+struct dp_packet *
+vhost_frame_to_packet(const struct vhost_frame *frame, size_t headroom)
+{
+    size_t size = frame->data_len + frame->tail_len + VHOST_TAILROOM;
+    struct dp_packet *packet = new_packet(get_kept(), size, headroom);
+
+    dp_packet_put(packet, frame->data, frame->data_len);
+    for (uint32_t i = 0; i < frame->n_iov; i++) {
+        dp_packet_put(packet, frame->iov[i].iov_base, frame->iov[i].iov_len);
+    }
+    vhost_offload_to_packet(&frame->offload, packet);
+    return packet;
+}
+
+static void
+free_packets(struct dp_packet *packets[], unsigned int n)
+{
+    struct kept_packets *kept = get_kept();
+
+    for (unsigned int i = 0; i < n; i++) {
+        struct dp_packet *packet = packets[i];
+
+        if (packet->source == DPBUF_MALLOC
+            && dp_packet_get_allocated(packet) == KEPT_SIZE
+            && kept->n < ARRAY_SIZE(kept->packets)) {
+            kept->packets[kept->n++] = packet;
+        } else {
+            dp_packet_delete(packet);
+        }
+    }
+}
+
+void
+vhost_tx_put_packets(struct vhost_tx *tx, struct dp_packet *packets[],
+                     unsigned int n)
+{
+    const struct vhost_frame *frames[VHOST_BURST];
+    struct vhost_frame store[VHOST_BURST];
+    unsigned int n_frames = 0;
+    uint32_t max_frame;
+
+    BUILD_ASSERT(NETDEV_MAX_BURST <= VHOST_BURST);
+    atomic_read_relaxed(&tx->port->max_frame, &max_frame);
+    for (unsigned int i = 0; i < n; i++) {
+        struct vhost_frame *frame = &store[n_frames];
+
+        frame->data = dp_packet_data(packets[i]);
+        frame->data_len = dp_packet_size(packets[i]);
+        frame->tail_len = 0;
+        frame->iov = NULL;
+        if (vhost_offload_from_packet(packets[i], max_frame,
+                                      &frame->offload)) {
+            frames[n_frames++] = frame;
+        } else {
+            vhost_stat_add(&tx->stats->drops[VHOST_TX_OFFLOAD], 1);
+        }
+    }
+    if (n_frames) {
+        vhost_tx_put_burst(tx, frames, n_frames);
+    }
+    free_packets(packets, n);
+}
