@@ -57,6 +57,7 @@ tests_test_accel_DEPENDENCIES = $(OVS_OVSTEST_OBJECTS) $(OVS_ARCHIVES)
 # The scripted guest of system tests.
 noinst_PROGRAMS += tests/vhost-guest
 tests_vhost_guest_SOURCES = \
+	tests/vhost-guest-bounce.c \
 	tests/vhost-guest-cmd.c \
 	tests/vhost-guest-frame.c \
 	tests/vhost-guest-net.c \

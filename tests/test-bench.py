@@ -20,6 +20,7 @@ import io
 import json
 import os
 import shutil
+import struct
 import sys
 import tempfile
 import unittest
@@ -289,6 +290,29 @@ class Scenarios(unittest.TestCase):
         self.assertIn(None, outcomes)
         self.assertGreater(len(outcomes), 3)
         self.assertTrue(0.5 < acl.delivered() < 1)
+
+    def test_tso(self):
+        """Frames of both kinds, and what is wrong with those received."""
+        kinds = {}
+        for name, datapath in (("tso", "accel"), ("tso", "netdev"),
+                               ("tso-default", "accel"),
+                               ("tso-default", "netdev")):
+            tso = SCENARIOS[name](parse([]))
+            side = argparse.Namespace(datapath=datapath)
+            frames = tso.frames(side, 0, 1)
+            kind = tso.kind(side)
+            self.assertEqual({len(frame) for frame in frames}, {kind.size})
+            self.assertEqual(len(set(frames)), kind.count)
+            self.assertEqual(bool(tso.other_config(side)), kind.partial)
+            kinds[name, datapath] = kind.size
+        self.assertEqual(kinds.pop(("tso-default", "netdev")), 1514)
+        self.assertEqual(set(kinds.values()), {64294})
+        # The checksum of a whole segment, over pseudo header and segment.
+        whole = verify.segment(verify.Header("02:00:00:00:00:01",
+                                             "02:00:00:00:00:02"), b"odd",
+                               False)
+        summed = whole[26:34] + b"\0\6\0\x17" + whole[34:] + b"\0"
+        self.assertEqual(sum(struct.unpack("!18H", summed)) % 0xffff, 0)
 
     def test_all(self):
         """Every frame to verify can be made, and some arrive."""

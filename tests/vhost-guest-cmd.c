@@ -543,13 +543,21 @@ cmd_echo(struct unixctl_conn *conn, int argc OVS_UNUSED, const char *argv[],
          void *guest_)
 {
     struct vg_guest *guest = guest_;
+    bool on = !strcmp(argv[1], "on");
 
-    if (strcmp(argv[1], "on") && strcmp(argv[1], "off")) {
+    if (!on && strcmp(argv[1], "off")) {
         unixctl_command_reply_error(conn, "neither on nor off");
-    } else {
-        guest->net.echo = !strcmp(argv[1], "on");
-        unixctl_command_reply(conn, NULL);
+        return;
     }
+    if (!strcmp(argv[0], "echo")) {
+        guest->net.echo = on;
+    } else if (guest->net.config.rx_layout.kind == VG_SINGLE) {
+        vg_bounce_set(&guest->net, on);
+    } else {
+        unixctl_command_reply_error(conn, "needs --rx-layout=single");
+        return;
+    }
+    unixctl_command_reply(conn, NULL);
 }
 
 static void
@@ -704,6 +712,7 @@ vg_cmd_init(struct vg_guest *guest)
         { "halt", "", 0, 0, cmd_halt },
         { "respond", "IP MAC | off", 1, 2, cmd_respond },
         { "echo", "on|off", 1, 1, cmd_echo },
+        { "bounce", "on|off", 1, 1, cmd_echo },
         { "pause-rx", "", 0, 0, cmd_hold_rx },
         { "resume-rx", "", 0, 0, cmd_hold_rx },
         { "record", "FILE|off", 1, 1, cmd_record },

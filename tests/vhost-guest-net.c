@@ -115,7 +115,9 @@ tx_reap(struct vg_net *net, struct vg_queue *q)
 
     while ((buf = vg_ring_get(q->ring, &len))) {
         net->counters.tx_used++;
-        queue_give(q, buf);
+        if (!vg_bounce_done(net, buf)) {
+            queue_give(q, buf);
+        }
         any = true;
     }
     return any;
@@ -303,6 +305,34 @@ rx_hdr_is_ok(const struct vg_dev *dev, const struct virtio_net_hdr *hdr)
     }
 }
 
+/* Sends the frame in 'buf' and the 'n' - 1 used buffers behind it back. */
+static void
+rx_bounce(struct vg_net *net, struct vg_queue *q, struct vg_buf *buf,
+          uint32_t used, unsigned int n)
+{
+    struct vg_queue *txq = &net->txqs[q - net->rxqs];
+    size_t len;
+
+    if (n > VG_MAX_SEGS) {
+        rx_error(net, "frame in more buffers than can bounce");
+        queue_give(q, buf);
+        return;
+    }
+    tx_reap(net, txq);
+    len = vg_bounce_frame(net, q, buf, used, n);
+    if (!len) {
+        net->counters.unanswered++;
+        return;
+    }
+    net->counters.answered++;
+    net->counters.rx_frames++;
+    net->counters.rx_bytes += len;
+    net->counters.tx_frames++;
+    net->counters.tx_bytes += len;
+    q->frames++;
+    txq->frames++;
+}
+
 /* Takes one frame from 'q'.  Returns false if there is none. */
 static bool
 rx_take(struct vg_net *net, struct vg_queue *q)
@@ -332,7 +362,9 @@ rx_take(struct vg_net *net, struct vg_queue *q)
             rx_error(net, "num_buffers is 0");
         }
     }
-    if (n <= 1 && buf->n_segs == 1
+    if (net->bounce) {
+        rx_bounce(net, q, buf, used, n);
+    } else if (n <= 1 && buf->n_segs == 1
         && !((uintptr_t) buf->segs[0].iov_base % sizeof(uint32_t))) {
         rx_deliver(net, q, &hdr.hdr,
                    (uint8_t *) buf->segs[0].iov_base + VG_HDR_LEN, len);
@@ -544,6 +576,7 @@ vg_net_close(struct vg_net *net)
     free(net->txqs);
     free(net->tx_scratch);
     free(net->rx_scratch);
+    vg_bounce_uninit(net);
 }
 
 /* Takes what the device has given back by now from all rings. */
@@ -559,11 +592,10 @@ net_drain(struct vg_net *net, unsigned int limit)
         while (n < limit && rx_take(net, rxq)) {
             n++;
         }
-        if (n) {
+        if (tx_reap(net, &net->txqs[i]) || n) {
             any = true;
             rx_fill(net, rxq);
         }
-        any |= tx_reap(net, &net->txqs[i]);
         vg_ring_publish(net->txqs[i].ring);
     }
     return any;
@@ -583,6 +615,7 @@ net_forget(struct vg_net *net)
         queue_reset(&net->rxqs[i]);
         queue_reset(&net->txqs[i]);
     }
+    vg_bounce_reset(net);
 }
 
 static void

@@ -45,6 +45,9 @@
  *
  *   - vhost-guest-ping.c: measures round trips.
  *
+ *   - vhost-guest-bounce.c: sends back what is received, out of the same
+ *     memory.
+ *
  *   - vhost-guest-silent.c: many guests in one process, all of them silent.
  *
  *   - vhost-guest-show.c, vhost-guest-cmd.c, vhost-guest.c: the command-line
@@ -429,6 +432,10 @@ struct vg_net {
 
     bool hold_rx;               /* Give no receive buffers to the device. */
     bool echo;
+    bool bounce;
+    struct vg_bounce *bounces;  /* Enough for all transmit rings. */
+    struct vg_bounce **free_bounces;
+    size_t n_free_bounces;
     bool respond;
     struct vg_responder responder;
     struct vg_job *job;         /* Or NULL. */
@@ -452,6 +459,13 @@ int vg_net_start(struct vg_net *, bool reset);
 void vg_net_hold_rx(struct vg_net *, bool hold);
 int vg_net_record(struct vg_net *, const char *file_name);
 int vg_net_send(struct vg_net *, const struct vg_stream *, uint32_t *seq);
+
+void vg_bounce_set(struct vg_net *, bool on);
+void vg_bounce_reset(struct vg_net *);
+void vg_bounce_uninit(struct vg_net *);
+size_t vg_bounce_frame(struct vg_net *, struct vg_queue *, struct vg_buf *,
+                       uint32_t used, unsigned int n);
+bool vg_bounce_done(struct vg_net *, struct vg_buf *);
 
 bool vg_ping_run(struct vg_net *);
 void vg_ping_note(struct vg_ping *, uint32_t seq);

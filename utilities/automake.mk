@@ -34,6 +34,8 @@ EXTRA_DIST += \
 	utilities/ovs_accel/bench/side.py \
 	utilities/ovs_accel/bench/side_road.py \
 	utilities/ovs_accel/bench/silent.py \
+	utilities/ovs_accel/bench/tcp.py \
+	utilities/ovs_accel/bench/tso.py \
 	utilities/ovs_accel/image.py \
 	utilities/ovs_accel/proc.py \
 	utilities/ovs_accel/program.py \

@@ -49,5 +49,8 @@ class ScriptedGuest:
         return run([program(), "ctl", self._control] + list(words),
                    timeout=timeout)
 
+    def counter(self, name):
+        return int(self.command("get", name))
+
     def stop(self):
         self.process.stop()

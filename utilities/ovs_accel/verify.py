@@ -27,9 +27,9 @@ from ovs_accel.proc import Failure
 
 MAGIC = b"OA"
 # Ethernet, IPv4 and UDP headers; then MAGIC, sender, sequence number.
-_TAG = 14 + 20 + 8
+HEADERS = 14 + 20 + 8
 _TAG_FORMAT = "!2sHI"
-MINIMUM = _TAG + struct.calcsize(_TAG_FORMAT)
+MINIMUM = HEADERS + struct.calcsize(_TAG_FORMAT)
 _VLAN = b"\x81\x00"
 
 
@@ -49,8 +49,9 @@ def _mac(text):
     return bytes.fromhex(text.replace(":", ""))
 
 
-def _checksum(header):
-    total = sum(struct.unpack("!%dH" % (len(header) // 2), header))
+def _checksum(data):
+    data += b"\0" * (len(data) % 2)
+    total = sum(struct.unpack("!%dH" % (len(data) // 2), data))
     while total >> 16:
         total = (total & 0xffff) + (total >> 16)
     return ~total & 0xffff
@@ -68,6 +69,23 @@ def frame(header, payload):
             + b"\x08\x00" + ip
             + struct.pack("!HHHH", 9, header.tp_dst, 8 + len(payload), 0)
             + payload)
+
+
+def segment(header, payload, partial):
+    """Returns an Ethernet frame of a TCP segment.  If it is 'partial', its
+    checksum covers only the pseudo header: somebody else is to complete it."""
+    length = 20 + len(payload)
+    ip = struct.pack("!BBHHHBBHII", 0x45, 0, 20 + length, 0, 0x4000,
+                     header.ttl, 6, 0, header.nw_src, header.nw_dst)
+    ip = ip[:10] + struct.pack("!H", _checksum(ip)) + ip[12:]
+    pseudo = ip[12:] + struct.pack("!HH", 6, length)
+    tcp = struct.pack("!HHIIBBHHH", 9, header.tp_dst, 1, 1, 0x50, 0x10, 65535,
+                      0, 0)
+    checksum = (~_checksum(pseudo) & 0xffff if partial
+                else _checksum(pseudo + tcp + payload))
+    tcp = tcp[:16] + struct.pack("!H", checksum) + tcp[18:]
+    return (_mac(header.destination) + _mac(header.source) + b"\x08\x00" + ip
+            + tcp + payload)
 
 
 def payloads(sender, size, count, seed):
@@ -107,7 +125,7 @@ def check(received, expected):
     seen, following = set(), {}
     for position, got in enumerate(received):
         where = "frame %d of those received" % position
-        tag = _TAG + (4 if got[12:14] == _VLAN else 0)
+        tag = HEADERS + (4 if got[12:14] == _VLAN else 0)
         if len(got) < tag + struct.calcsize(_TAG_FORMAT):
             raise Failure("%s has only %d bytes" % (where, len(got)))
         magic, sender, number = struct.unpack_from(_TAG_FORMAT, got, tag)

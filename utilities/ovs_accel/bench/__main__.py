@@ -22,7 +22,7 @@ import sys
 import time
 
 from ovs_accel import program
-from ovs_accel.bench import machine, report, results
+from ovs_accel.bench import machine, report, results, tcp
 from ovs_accel.bench.catalog import SCENARIOS
 from ovs_accel.bench.side import Side
 from ovs_accel.proc import Failure
@@ -88,7 +88,7 @@ def parse(arguments):
 
 DESCRIPTIONS = (("cache line %.0f", ("transfer_cycles",)),
                 ("%.2f Mpps", ("mpps",)),
-                ("%.1f Gb/s", ("gbps",)),
+                ("%.3g Gb/s", ("gbps",)),
                 ("%.0f cycles per packet", ("cycles_per_packet",)),
                 ("%.1f %% of a CPU", ("cpu_percent",)),
                 ("p50 %.1f us, p99 %.1f us, p99.9 %.1f us",
@@ -112,9 +112,9 @@ class Bench:
         self.seed = int.from_bytes(os.urandom(4), "big")
         self._done = 0
         self._total = sum(
-            len(SCENARIOS[name].sides)
-            * (options.rounds + SCENARIOS[name].verifiable)
-            for name in self.names)
+            len(kind.sides) * (kind.verifiable + (1 if kind.at_once
+                                                  else options.rounds))
+            for kind in map(SCENARIOS.get, self.names))
         self._began = time.monotonic()
 
     def one(self, name, i, work, *arguments):
@@ -127,7 +127,9 @@ class Bench:
             with Side(BASELINE_DATAPATH if i == results.FLOOR
                       else self.sides[i], self.huge) as side:
                 result = work(scenario, side, *arguments)
-                text = self.describe(result)
+                text = "; ".join(map(self.describe,
+                                     result if isinstance(result, list)
+                                     else [result]))
         except Failure as e:
             self.failures[name] = (self.failures[name]
                                    or "%s: %s" % (self.sides[i], e))
@@ -165,8 +167,16 @@ class Bench:
                         side, self.seed))
 
     def measure(self):
+        at_once = [name for name in self.names if SCENARIOS[name].at_once]
+        for name in at_once:
+            for i in SCENARIOS[name].sides:
+                result = self.one(name, i, self.measure_all)
+                for number, one in enumerate(result or ()):
+                    self.rounds[name][number][i] = one
         for number in range(self.options.rounds):
             for name in self.names:
+                if name in at_once:
+                    continue
                 # Every other round the other one first: neither always has
                 # the warmer machine.
                 sides = SCENARIOS[name].sides
@@ -174,6 +184,12 @@ class Bench:
                     result = self.one(name, i, self.measure_one)
                     if result is not None:
                         self.rounds[name][number][i] = result
+
+    def measure_all(self, scenario, side):
+        cycles = machine.transfer_cycles()
+        return [dict(one, transfer_cycles=cycles)
+                for one in scenario.measure_all(side, self.options.seconds,
+                                                self.options.rounds)]
 
     def measure_one(self, scenario, side):
         cycles = machine.transfer_cycles()
@@ -219,7 +235,9 @@ def run_all(options):
     if not options.no_build:
         program.build("ovs-accel-bench",
                       ["gnuplot-nox"] if options.plot else [])
-    program.require_programs(PROGRAMS)
+    names = options.scenario or SCENARIOS
+    program.require_programs(PROGRAMS + (
+        tcp.Tcp.PROGRAMS if tcp.Tcp.name in names else ()))
     machine.pick_cpus()
     machine.allow_files(FILES)
     with machine.HugePages() as pages:

@@ -16,14 +16,15 @@
 """All scenarios, in the order of the table."""
 
 from ovs_accel.bench import (edits, floor, flows, guest_to_guest, latency,
-                             side_road, silent)
+                             side_road, silent, tcp, tso)
 
 
 def _all():
     """Each floor comes next to the scenario that it is the floor of: the
     machine is much the same then."""
     floors = {scenario.name: scenario for scenario in floor.SCENARIOS}
-    for module in (guest_to_guest, flows, edits, side_road, silent, latency):
+    for module in (guest_to_guest, flows, edits, tso, tcp, side_road, silent,
+                   latency):
         for scenario in module.SCENARIOS:
             yield scenario
             if "floor-" + scenario.name in floors:

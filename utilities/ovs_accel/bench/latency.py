@@ -19,9 +19,7 @@ import re
 
 from ovs_accel.bench.guest_to_guest import STRAIGHT
 from ovs_accel.bench.scenario import Scenario
-from ovs_accel.bench.side import GUESTS
 from ovs_accel.proc import Failure
-from ovs_accel.scripted import ScriptedGuest
 
 
 class Latency(Scenario):
@@ -42,21 +40,11 @@ class Latency(Scenario):
         return STRAIGHT
 
     def measure(self, side, seconds):
-        guests = [ScriptedGuest(side.directory, name, number)
-                  for number, name in enumerate(GUESTS)]
-        try:
-            for guest in guests:
-                guest.start(side.path(guest.name + ".sock"), side.guest_cpu,
-                            self.packed)
-            self.set_up(side)
-            for guest in guests:
-                side.switch.wait_link(guest.name)
-                guest.command("wait", "link=1")
-            guests[1].command("echo", "on")
-            return self.round_trips(guests[0], seconds)
-        finally:
-            for guest in guests:
-                guest.stop()
+        guests = side.start_scripted(self.packed)
+        self.set_up(side)
+        side.wait_scripted()
+        guests[1].command("echo", "on")
+        return self.round_trips(guests[0], seconds)
 
     def round_trips(self, guest, seconds):
         """Sends frames for about 'seconds', after some that do not count.

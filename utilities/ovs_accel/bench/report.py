@@ -29,7 +29,7 @@ UNITS = {"mpps": "Mpps", "cycles": "cycles", "gbps": "Gb/s",
          "bytes": "cycles/byte", "cpu": "% CPU", "latency": "p50, p99",
          "wake": "us more"}
 # What the table has of each side: name, head, format.
-COLUMNS = (("mpps", "Mpps", "%.2f"), ("gbps", "Gb/s", "%.1f"),
+COLUMNS = (("mpps", "Mpps", "%.2f"), ("gbps", "Gb/s", "%.3g"),
            ("cycles_per_packet", "cycles", "%.0f"),
            ("cpu_percent", "% CPU", "%.1f"), ("p50_us", "p50 us", "%.1f"),
            ("p99_us", "p99 us", "%.1f"), ("p99.9_us", "p99.9 us", "%.1f"))
@@ -150,9 +150,10 @@ def show_remarks(results, result):
     name, both = result["scenario"], (result["baseline"], result["measured"])
     if result["failure"]:
         say("%s FAILED: %s" % (name, result["failure"]))
-    if any(side["verified"] for side in both):
-        say("%s: %s frames verified" % (name, " + ".join(
-            str((side["verified"] or {}).get("frames", 0)) for side in both)))
+    frames = [(side["verified"] or {}).get("frames", 0)
+              + side.get("frames_verified", 0) for side in both]
+    if any(frames):
+        say("%s: %d + %d frames verified" % (name, *frames))
     if "main_road_share" in both[1]:
         say("%s: %.3f %% on the main road, %d dp_packets made"
             % (name, 100 * both[1]["main_road_share"],

@@ -92,7 +92,7 @@ def summary(runs, verified=None):
     """Returns the medians of 'runs' (counters are added up instead) and the
     runs themselves."""
     result = {"runs": runs, "verified": verified}
-    counters = ["packets", "dropped"] + list(COUNTERS)
+    counters = ["packets", "dropped", "frames_verified"] + list(COUNTERS)
     for name in runs[0] if runs else ():
         values = [run[name] for run in runs]
         result[name] = (sum(values) if name in counters

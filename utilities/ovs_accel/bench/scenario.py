@@ -43,7 +43,7 @@ class Scenario:
 
     size = 64                   # Bytes of a frame.
     packed = True               # Whether rings are packed.
-    other_config = {}           # Of the switch.
+    at_once = False             # Whether measure_all() makes all rounds.
     verifiable = True           # Whether verify() does anything.
     lossy = False               # Whether frames get lost that nobody counts.
 
@@ -67,8 +67,12 @@ class Scenario:
         """Returns the OpenFlow flows, None if the bridge just learns."""
         return None
 
+    def other_config(self, side):
+        """Returns what the switch on 'side' is configured with."""
+        return {}
+
     def set_up(self, side):
-        side.start_switch(**self.other_config)
+        side.start_switch(**self.other_config(side))
         side.add_ports(GUESTS)
         if self.flows() is not None:
             side.set_flows(self.flows())

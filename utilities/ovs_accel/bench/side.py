@@ -27,6 +27,7 @@ from ovs_accel.bench.machine import pick_cpus
 from ovs_accel.bench.results import pmd_stats
 from ovs_accel.proc import Process, run, wait_until
 from ovs_accel.program import say
+from ovs_accel.scripted import ScriptedGuest
 from ovs_accel.switch import Switch
 from ovs_accel.testpmd import Testpmd, virtio_user
 
@@ -50,6 +51,8 @@ class Side:
         self._ports = []
         self._watched = ()
 
+        self._scripted = [ScriptedGuest(self.directory, name, number)
+                          for number, name in enumerate(GUESTS)]
         self.floor = Process(self.directory, "vhost-floor")
 
     def __enter__(self):
@@ -57,6 +60,8 @@ class Side:
 
     def __exit__(self, kind, error, trace):
         self.testpmd.stop()
+        for guest in self._scripted:
+            guest.stop()
         self._silent.stop()
         self.floor.stop()
         # Hundreds of ports take seconds to go, one by one.
@@ -134,6 +139,20 @@ class Side:
         for _, name in self._ports:
             self.switch.wait_link(name)
 
+    def start_scripted(self, packed, options=()):
+        """Starts scripted guests in place of testpmd's, before the switch
+        gets their ports, and returns them."""
+        for guest in self._scripted:
+            guest.start(self.path(guest.name + ".sock"), self.guest_cpu,
+                        packed, options)
+        return self._scripted
+
+    def wait_scripted(self):
+        """Waits until the switch is connected to the scripted guests."""
+        for guest in self._scripted:
+            self.switch.wait_link(guest.name)
+            guest.command("wait", "link=1")
+
     def start_silent(self, count, packed):
         """Adds 'count' ports whose guests, all in one process, never send nor
         receive."""
@@ -165,20 +184,24 @@ class Side:
 
     # Measuring.
 
-    def wait_flowing(self):
+    def wait_flowing(self, received=None):
+        """Waits until frames flow; 'received' as for measure()."""
+        received = received or self.received
         wait_until("frames to arrive at all guests",
-                   lambda: min(self.received()) > 1000, 20)
+                   lambda: min(received()) > 1000, 20)
         time.sleep(SETTLE)
 
-    def measure(self, seconds, delivered=1):
+    def measure(self, seconds, delivered=1, received=None):
         """Returns what was measured within 'seconds' of frames flowing, of
-        which the flows let 'delivered' through."""
+        which the flows let 'delivered' through.  'received' returns how many
+        frames each guest has received; without it they are testpmd's."""
+        received = received or self.received
         command = "dpif-%s/pmd-stats-" % self.datapath
         self.switch.appctl(command + "clear")
         cpu_before = cpu_times(self.switch.vswitchd.pid)
-        before, began = self.received(), time.monotonic()
+        before, began = received(), time.monotonic()
         time.sleep(seconds)
-        after, ended = self.received(), time.monotonic()
+        after, ended = received(), time.monotonic()
         cpu_after = cpu_times(self.switch.vswitchd.pid)
         result = pmd_stats(self.switch.appctl(command + "show"))
         result["cpu_share"] = min(1, max(

@@ -1,0 +1,103 @@
+# Copyright (c) 2026 The OVS-Accel Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at:
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+
+"""TCP between two guests with a kernel of their own."""
+
+import os
+import re
+import time
+
+from ovs_accel.bench.scenario import Scenario
+from ovs_accel.bench.side import BRIDGE, GUESTS, MACS
+from ovs_accel.proc import Failure
+from ovs_accel.qemu import Guest
+
+IPS = ("10.20.0.1", "10.20.0.2")
+PORT = 5001
+VERIFIED_MIB = 4
+# Seconds that a run is measured: emulated guests are slow and uneven.
+LEAST_SECONDS = 3
+
+
+class Tcp(Scenario):
+    """Where there is no KVM, the guests are emulated, and are the limit.  They
+    take long to boot: one boot of each side serves all rounds."""
+
+    name = "tcp"
+    about = "TCP from one QEMU guest to another, bulk"
+    metric = "gbps"
+    verifiable = False          # It is before measuring.
+    at_once = True
+    main_road = False           # Address resolution, too.
+    floor = None
+
+    PROGRAMS = ("qemu-system-x86_64", "busybox", "apt-get", "dpkg")
+
+    def measure_all(self, side, seconds, rounds):
+        guests = [Guest(side.directory, name) for name in GUESTS]
+        try:
+            for guest, address in zip(guests, IPS):
+                guest.start(side.path(guest.name + ".sock"), address + "/24",
+                            MACS[guest.name], packed=self.packed)
+                os.sched_setaffinity(guest.process.pid, {side.guest_cpu})
+            self.set_up(side)
+            for guest in guests:
+                guest.wait_booted()
+            verified = self.verify_transfer(*guests)
+            # It ends with its standard input.
+            guests[1].run("sleep 86400 | nc -l -p %d >/dev/null 2>&1 &" % PORT)
+            # Until the other one listens.
+            guests[0].run("while sleep 1; do nc %s %d; done "
+                          "</dev/zero >/dev/null 2>&1 &" % (IPS[1], PORT))
+            side.wait_flowing(lambda: self.sent(side, "pkts"))
+            results = [self.measure_one(side, max(seconds, LEAST_SECONDS))
+                       for _ in range(rounds)]
+            results[0]["frames_verified"] = verified
+            return results
+        finally:
+            for guest in guests:
+                guest.stop()
+
+    def measure_one(self, side, seconds):
+        before, began = self.sent(side, "bytes"), time.monotonic()
+        result = side.measure(seconds,
+                              received=lambda: self.sent(side, "pkts"))
+        sent = sum(self.sent(side, "bytes")) - sum(before)
+        result["gbps"] = sent * 8e-9 / (time.monotonic() - began)
+        result["frames_verified"] = 0
+        return result
+
+    @staticmethod
+    def sent(side, unit):
+        """Returns how much the switch has sent to each guest."""
+        return [int(re.search(r"tx .*?\b%s=(\d+)" % unit, side.switch.ofctl(
+            "dump-ports", BRIDGE, name)).group(1)) for name in GUESTS]
+
+    @staticmethod
+    def verify_transfer(sender, receiver):
+        """Transfers something that must arrive as it was sent.  Returns the
+        number of full-sized frames that it takes."""
+        sender.run("mkdir -p /tmp/www && head -c %d /dev/urandom "
+                   ">/tmp/www/file && httpd -p 80 -h /tmp/www"
+                   % (VERIFIED_MIB << 20), timeout=120)
+        sums = [sender.run("md5sum </tmp/www/file", timeout=120),
+                receiver.run("wget -q -O - http://%s/file | md5sum" % IPS[0],
+                             timeout=120)]
+        if sums[0] != sums[1]:
+            raise Failure("what arrived over TCP is not what was sent")
+        return (VERIFIED_MIB << 20) // 1448
+
+
+SCENARIOS = [Tcp]
