@@ -159,6 +159,9 @@ def show_remarks(results, result):
             % (name, 100 * both[1]["main_road_share"],
                both[1]["dp_packets_made"]))
     for label, side in zip((results["baseline"], results["measured"]), both):
+        if "busy_p50_us" in side:
+            say("%s: %s takes %.1f us longer than under load"
+                % (name, label, side["p50_us"] - side["busy_p50_us"]))
         if "share_of_alone" in side:
             say("%s: %s keeps %.3f of what it does without the silent ports"
                 % (name, label, side["share_of_alone"]))
