@@ -97,7 +97,7 @@ random_features(void)
 {
     static const int bits[] = {
         VIRTIO_F_VERSION_1, VIRTIO_NET_F_MRG_RXBUF, VIRTIO_RING_F_EVENT_IDX,
-        VIRTIO_RING_F_INDIRECT_DESC,
+        VIRTIO_RING_F_INDIRECT_DESC, VIRTIO_F_IN_ORDER,
     };
     uint64_t features = 0;
 

@@ -18,6 +18,7 @@
 
 #include "vring-driver.h"
 
+#include <linux/virtio_config.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -163,7 +164,10 @@ driver_make_ring(struct driver *d, bool to_guest, uint64_t features)
         .used_base = base,
     };
     struct vhost_ring *ring;
-    const char *problem = vring_create(&config, &ring);
+    const char *problem;
+
+    d->in_order = features & (1ull << VIRTIO_F_IN_ORDER);
+    problem = vring_create(&config, &ring);
 
     if (problem) {
         ovs_fatal(0, "ring with %s", problem);
@@ -278,6 +282,7 @@ driver_add(struct driver *d, const struct driver_desc *descs, unsigned int n)
     }
     id = d->packed ? packed_add(d, descs, n) : split_add(d, descs, n);
     d->n_desc[id] = n;
+    d->order[d->order_head++ % DRIVER_MAX_SIZE] = id;
     return id;
 }
 
@@ -286,7 +291,6 @@ split_get(struct driver *d, unsigned int *idp, uint32_t *len)
 {
     uint64_t elem = d->device + 4 + 8 * (d->used % d->size);
     unsigned int id = driver_read_le(d, elem, 4);
-    uint16_t i = id;
 
     if (driver_read_le(d, d->device + 2, 2) == d->used) {
         return false;
@@ -294,14 +298,20 @@ split_get(struct driver *d, unsigned int *idp, uint32_t *len)
 
     *idp = id;
     *len = driver_read_le(d, elem + 4, 4);
-    ovs_assert(id < d->size && d->n_desc[id]);
+    return true;
+}
+
+/* Takes chain 'id' back. */
+static void
+split_free(struct driver *d, unsigned int id)
+{
+    uint16_t i = id;
 
     for (unsigned int left = d->n_desc[id]; left; left--) {
         d->free[d->n_free++] = i;
         i = driver_read_le(d, d->desc + 16 * i + 14, 2);
     }
     d->used = (d->used + 1) & 0xffff;
-    return true;
 }
 
 static bool
@@ -318,29 +328,57 @@ packed_get(struct driver *d, unsigned int *idp, uint32_t *len)
 
     *idp = id;
     *len = driver_read_le(d, desc + 8, 4);
-    ovs_assert(id < d->size && d->n_desc[id]);
     ovs_assert((flags & DESC_WRITE) == (*len ? DESC_WRITE : 0));
+    return true;
+}
 
+/* Takes chain 'id' back. */
+static void
+packed_free(struct driver *d, unsigned int id)
+{
     for (unsigned int left = d->n_desc[id]; left; left--) {
         packed_step(d, &d->used, &d->used_wrap);
     }
     d->n_slots -= d->n_desc[id];
     d->free[d->n_free++] = id;
-    return true;
+}
+
+/* Finds out how many chains the device used with the id of the last of them.
+ * Those it wrote to must each be used by themselves. */
+static void
+batch_begin(struct driver *d, unsigned int last, uint32_t len)
+{
+    do {
+        ovs_assert(d->order_tail + d->n_batch < d->order_head);
+    } while (d->order[(d->order_tail + d->n_batch++) % DRIVER_MAX_SIZE]
+             != last);
+    ovs_assert(d->n_batch == 1 || (d->in_order && !len));
 }
 
 /* Takes a used chain.  Returns false if there is none. */
 bool
 driver_get(struct driver *d, unsigned int *id, uint32_t *len)
 {
-    bool got = d->packed ? packed_get(d, id, len) : split_get(d, id, len);
+    unsigned int i;
 
-    if (got) {
-        unsigned int i = *id;
-
-        d->n_desc[i] = 0;
+    *len = 0;
+    if (!d->n_batch) {
+        if (!(d->packed ? packed_get(d, &i, len) : split_get(d, &i, len))) {
+            return false;
+        }
+        ovs_assert(i < d->size && d->n_desc[i]);
+        batch_begin(d, i, *len);
     }
-    return got;
+    i = d->order[d->order_tail++ % DRIVER_MAX_SIZE];
+    d->n_batch--;
+    if (d->packed) {
+        packed_free(d, i);
+    } else {
+        split_free(d, i);
+    }
+    d->n_desc[i] = 0;
+    *id = i;
+    return true;
 }
 
 /* Notifications */

@@ -60,6 +60,7 @@ struct driver_desc {
 struct driver {
     bool packed;
     bool event_idx;
+    bool in_order;
     unsigned int size;
 
     uint8_t *memory;            /* All regions, in an order of their own. */
@@ -78,6 +79,12 @@ struct driver {
 
     /* Per chain in flight, by id. */
     unsigned int n_desc[DRIVER_MAX_SIZE];
+
+    /* Ids of the chains in flight, in order, and how many of them the device
+     * used at once with the last one's id.  With VIRTIO_F_IN_ORDER. */
+    uint16_t order[DRIVER_MAX_SIZE];
+    unsigned int order_head, order_tail, n_batch;
+
     unsigned int n_slots;       /* Descriptors of a packed ring in use. */
 
     int callfd;

@@ -35,9 +35,9 @@ VLOG_DEFINE_THIS_MODULE(vhost);
 
 /* Features that the guest may negotiate, out of those that librte_vhost
  * offers, and VHOST_OFFLOAD_FEATURES if every way out of the switch completes
- * them.  Chains go back in the order they came (VIRTIO_F_IN_ORDER), which
- * saves the guest work.  No dirty logging (VHOST_F_LOG_ALL), so that QEMU
- * refuses to migrate; nothing that changes addresses
+ * them.  Chains go back in the order they came (VIRTIO_F_IN_ORDER), so that
+ * one of them can stand for a burst.  No dirty logging (VHOST_F_LOG_ALL), so
+ * that QEMU refuses to migrate; nothing that changes addresses
  * (VIRTIO_F_ACCESS_PLATFORM). */
 #define FEATURES ((1ull << VIRTIO_F_ANY_LAYOUT)             \
                   | (1ull << VIRTIO_F_IN_ORDER)             \

@@ -39,7 +39,9 @@
  * but the first, whose turn it is in vring_packed_publish().
  *
  * Longer chains leave descriptors behind that fit nowhere; then we had better
- * believe the front end. */
+ * believe the front end.  So do those that vring_use_in_order() skips; DPDK's
+ * driver, which is the only one known to ask for that, starts its rings anew
+ * when we do. */
 
 /* What the flags of a descriptor say. */
 enum slot {

@@ -110,6 +110,7 @@ vring_start_packed(struct vhost_ring *ring, const struct vring_config *c)
     ring->next_used = c->used_base & 0x7fff;
     ring->used_wrap = c->used_base >> 15;
     if (c->avail_base == VRING_PACKED_NEW
+        && (c->to_guest || !ring->in_order)
         && vring_packed_resume(c->desc, c->size, c->to_guest,
                                &ring->next_avail, &ring->avail_wrap)) {
         ring->next_used = ring->next_avail;
@@ -155,6 +156,7 @@ vring_create(const struct vring_config *c, struct vhost_ring **ringp)
     ring->mergeable = c->features & (1ull << VIRTIO_NET_F_MRG_RXBUF);
     ring->event_idx = c->features & (1ull << VIRTIO_RING_F_EVENT_IDX);
     ring->indirect = c->features & (1ull << VIRTIO_RING_F_INDIRECT_DESC);
+    ring->in_order = c->features & (1ull << VIRTIO_F_IN_ORDER);
     ring->offloads = c->features & VHOST_OFFLOAD_FEATURES;
     ring->reads_hdr = c->features & VHOST_HOST_OFFLOADS;
     /* Virtio 1.2 section 5.1.6.1: a legacy header ends before num_buffers. */
@@ -383,11 +385,37 @@ vring_peek(struct vhost_ring *ring, struct vhost_burst *burst)
     return vring_peek__(ring, false, burst);
 }
 
+/* Gives all chains of 'burst' back as if they were one, which saves the guest
+ * and us most of the cache lines: with VIRTIO_F_IN_ORDER, the last one's id
+ * stands for all up to it (virtio 1.2 sections 2.7.9 and 2.8.8). */
+static void
+vring_use_in_order(struct vhost_ring *ring, const struct vhost_burst *burst)
+{
+    const struct vring_chain chain = {
+        .id = burst->store[burst->n_chains - 1].head,
+        .n_desc = burst->store[0].n_desc,
+    };
+
+    vring_use(ring, ring->is_packed, &chain, 0);
+    for (unsigned int i = 1; i < burst->n_chains; i++) {
+        if (ring->is_packed) {
+            vring_packed_advance(ring, burst->store[i].n_desc,
+                                 &ring->next_used, &ring->used_wrap);
+        } else {
+            ring->next_used++;
+        }
+    }
+}
+
 /* Gives all chains of 'burst' back.  Returns true if the guest wants a
  * vring_call(). */
 bool
 vring_release(struct vhost_ring *ring, const struct vhost_burst *burst)
 {
+    if (ring->in_order && burst->n_chains) {
+        vring_use_in_order(ring, burst);
+        return vring_publish(ring);
+    }
     for (unsigned int i = 0; i < burst->n_chains; i++) {
         const struct vhost_frame *frame = &burst->store[i];
         const struct vring_chain chain = {

@@ -112,6 +112,7 @@ struct vhost_ring {
     bool mergeable;
     bool event_idx;
     bool indirect;
+    bool in_order;
     uint32_t offloads;          /* Of VHOST_OFFLOAD_FEATURES, negotiated. */
     bool reads_hdr;             /* A virtio-net header may ask for some. */
     int callfd;
