@@ -118,11 +118,13 @@ class Results(unittest.TestCase):
                   {0: run(9, 300)}]
         result = row(rounds)
         self.assertEqual((result["value"], result["spread"]), (2.5, [2, 3]))
+        self.assertEqual(result["best"], 2)
         self.assertTrue(result["met"])
         results.add_floor(result, rounds, [{2: run(5, 100)}, {2: run(5, 50)},
                                            {}, {2: run(5, 60)}])
         self.assertEqual((result["floor_value"], result["floor_spread"]),
                          (5, [3, 6]))
+        self.assertEqual(result["floor_best"], 6)
 
     def test_row(self):
         rounds = [{0: run(1, 300), 1: run(2.5, 100)}]
@@ -132,6 +134,7 @@ class Results(unittest.TestCase):
         self.assertIsNone(row(rounds, target=None)["met"])
         self.assertNotIn("met", row([{}], "failed"))
         self.assertNotIn("met", row([{0: run(1, 300)}], "failed"))
+        self.assertEqual(row(rounds, metric="cycles")["best"], 3)
         idle = [{0: {"cpu_percent": 100}, 1: {"cpu_percent": 1}}]
         self.assertTrue(row(idle, metric="cpu")["met"])
         rounds[0][1]["share_of_alone"] = 0.94

@@ -54,10 +54,12 @@ def _number(side, name, form):
 def _verdict(result):
     """Returns the cells about the ratio and the target of a row."""
     if result["failure"]:
-        return ["-", "-", "-", "-", "FAILED"]
+        return ["-"] * 5 + ["FAILED"]
     if "value" not in result:
-        return ["-"] * 5
+        return ["-"] * 6
+    best = result.get("best")
     return ["%.2f" % result["value"], "%.2f-%.2f" % tuple(result["spread"]),
+            "-" if best is None else "%.2f" % best,
             UNITS[result["metric"]], bound(result["metric"], result["target"]),
             {True: "yes", False: "no", None: "-"}[result["met"]]]
 
@@ -67,8 +69,8 @@ def cells(results):
     sides = results["baseline"], results["measured"]
     head = (["scenario"] + ["%s %s" % (side, unit) for _, unit, _ in COLUMNS
                             for side in sides]
-            + ["floor cycles", "floor ratio", "ratio", "from-to", "of",
-               "target", "met"])
+            + ["floor cycles", "floor ratio", "floor best", "ratio",
+               "from-to", "best", "of", "target", "met"])
     names = [result["scenario"] for result in results["results"]]
     lines = []
     for result in results["results"]:
@@ -79,8 +81,8 @@ def cells(results):
                                        for name, _, form in COLUMNS
                                        for side in both]
         line += [_number(result.get("floor", {}), "cycles_per_packet", "%.0f"),
-                 "%.2f" % result["floor_value"] if "floor_value" in result
-                 else "-"]
+                 *("%.2f" % result[name] if name in result else "-"
+                   for name in ("floor_value", "floor_best"))]
         lines.append(line + _verdict(result))
     # A column that no row fills is none.
     used = [i for i in range(len(head))

@@ -135,6 +135,23 @@ def judge(metric, baseline, measured):
     return [measured[metric] / baseline[metric]]
 
 
+# Where the best run of each side can be told: what is compared, and which is
+# the best.
+BEST = {"mpps": ("mpps", max), "gbps": ("gbps", max),
+        "cycles": ("cycles_per_packet", min),
+        "bytes": ("cycles_per_byte", min)}
+
+
+def best(metric, pairs):
+    """Returns the ratio of the best runs of each side, None if it has no
+    meaning for 'metric'."""
+    if metric not in BEST:
+        return None
+    name, choose = BEST[metric]
+    return judge(metric, *({name: choose(pair[i][name] for pair in pairs)}
+                           for i in (0, 1)))[0]
+
+
 def value(metric, pairs):
     """Returns the median of 'metric' over pairs of runs, each made one after
     the other, and the least and the most of them."""
@@ -165,6 +182,7 @@ def row(scenario, rounds, verified, failure):
         metric = resolve(scenario.metric, *sides)
         result["metric"] = metric
         result["value"], result["spread"] = value(metric, pairs)
+        result["best"] = best(metric, pairs)
         result["met"] = met(result)
     if FLOOR in scenario.sides:
         result["floor"] = summary(runs_of(rounds, FLOOR))
@@ -193,6 +211,7 @@ def add_floor(result, rounds, floor):
     if pairs:
         result["floor"] = summary([pair[1] for pair in pairs])
         result["floor_value"], result["floor_spread"] = value("cycles", pairs)
+        result["floor_best"] = best("cycles", pairs)
 
 
 def compare(first, second):
