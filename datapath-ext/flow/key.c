@@ -76,7 +76,8 @@ uint16_t
 flow_key_tcp_flags(const struct flow_key *key)
 {
     /* The field also holds the type of a neighbor discovery option. */
-    return (MINIFLOW_GET_U8(&key->mf, nw_proto) == IPPROTO_TCP
+    return (MINIFLOW_IN_MAP(&key->mf, FLOW_U64_OFFSET(tcp_flags))
+            && MINIFLOW_GET_U8(&key->mf, nw_proto) == IPPROTO_TCP
             ? miniflow_get_tcp_flags(&key->mf)
             : 0);
 }

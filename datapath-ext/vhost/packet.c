@@ -37,8 +37,6 @@ struct kept_packets {
     struct dp_packet *packets[2 * VHOST_BURST];
 };
 
-static ovsthread_key_t kept_key;
-
 static void
 free_kept(void *kept_)
 {
@@ -50,21 +48,29 @@ free_kept(void *kept_)
     free(kept);
 }
 
-/* Returns what the calling thread keeps. */
-static struct kept_packets *
-get_kept(void)
+/* Makes 'kept' be freed when the calling thread ends. */
+static void
+free_kept_finally(struct kept_packets *kept)
 {
     static struct ovsthread_once once = OVSTHREAD_ONCE_INITIALIZER;
-    struct kept_packets *kept;
+    static ovsthread_key_t key;
 
     if (ovsthread_once_start(&once)) {
-        ovsthread_key_create(&kept_key, free_kept);
+        ovsthread_key_create(&key, free_kept);
         ovsthread_once_done(&once);
     }
-    kept = ovsthread_getspecific(kept_key);
+    ovsthread_setspecific(key, kept);
+}
+
+/* Returns what the calling thread keeps. */
+static inline struct kept_packets *
+get_kept(void)
+{
+    static thread_local struct kept_packets *kept;
+
     if (OVS_UNLIKELY(!kept)) {
         kept = xzalloc(sizeof *kept);
-        ovsthread_setspecific(kept_key, kept);
+        free_kept_finally(kept);
     }
     return kept;
 }
