@@ -60,13 +60,41 @@ check_head(const uint8_t *frame, size_t len, size_t data_len,
     return ok;
 }
 
+/* Returns whether the frame is a plain one, for which it checks that
+ * flow_parse_plain() leaves it as extracting its key would. */
+static bool
+check_plain(const uint8_t *frame, size_t len, const struct flow_key *key,
+            uint16_t tcp_flags)
+{
+    struct dp_packet *packet = dp_packet_clone_data(frame, len);
+    struct dp_packet *extracted = dp_packet_clone(packet);
+    struct flow_key other;
+    uint16_t flags;
+    bool plain;
+
+    plain = flow_parse_plain(packet, &flags);
+    if (plain) {
+        flow_key_extract(extracted, &other);
+        ovs_assert(flags == tcp_flags);
+        ovs_assert(dp_packet_get_rss_hash(packet)
+                   == miniflow_hash_5tuple(&key->mf, 0));
+        ovs_assert(packet->l2_5_ofs == extracted->l2_5_ofs
+                   && packet->l3_ofs == extracted->l3_ofs
+                   && packet->l4_ofs == extracted->l4_ofs
+                   && packet->l2_pad_size == extracted->l2_pad_size);
+    }
+    dp_packet_delete(extracted);
+    dp_packet_delete(packet);
+    return plain;
+}
+
 /* The head's bytes are in memory of their own, so that a checker notices who
  * reads beyond; without one, the comparison does, mostly. */
 static void
 test_key(int n, unsigned int n_shapes)
 {
     bool seen[FLOW_N_SHAPES] = { false };
-    unsigned int n_seen = 0;
+    unsigned int n_seen = 0, n_plain = 0;
 
     while (n--) {
         uint8_t frame[RANDOM_FRAME_MAX];
@@ -81,6 +109,8 @@ test_key(int n, unsigned int n_shapes)
         ovs_assert(flow_equal(&flow, &expanded));
         ovs_assert(flow_key_tcp_flags(&key) == tcp_flags);
 
+        n_plain += (len >= ETH_HEADER_LEN
+                    && check_plain(frame, len, &key, tcp_flags));
         check_head(frame, len, len, &key, tcp_flags);
         check_head(frame, len, random_range(len + 1), &key, tcp_flags);
 
@@ -94,6 +124,7 @@ test_key(int n, unsigned int n_shapes)
             n_seen++;
         }
     }
+    ovs_assert(n_plain);
     if (n_seen < n_shapes) {
         ovs_fatal(0, "only %u of %u shapes seen", n_seen, n_shapes);
     }

@@ -22,6 +22,7 @@
 #include "dp-packet.h"
 #include "flow/shape.h"
 #include "hash.h"
+#include "unaligned.h"
 
 BUILD_ASSERT_DECL(offsetof(struct flow_key, buf)
                   == offsetof(struct flow_key, mf) + sizeof(struct miniflow));
@@ -70,6 +71,50 @@ uint32_t
 flow_key_hash(const struct flow_key *key)
 {
     return hash_words64((const uint64_t *) &key->mf, key->len / 8, 0);
+}
+
+/* Returns true if miniflow_extract() finds ports at the layer 4 of 'packet',
+ * which is 'proto' and no fragment. */
+static bool
+has_ports(const struct dp_packet *packet, uint8_t proto)
+{
+    size_t size = dp_packet_l4_size(packet);
+    const struct tcp_header *tcp;
+
+    if (proto == IPPROTO_UDP) {
+        return size >= UDP_HEADER_LEN;
+    } else if (proto != IPPROTO_TCP || size < TCP_HEADER_LEN) {
+        return false;
+    }
+    tcp = dp_packet_l4(packet);
+    return (TCP_OFFSET(tcp->tcp_ctl) * 4 >= TCP_HEADER_LEN
+            && size >= TCP_OFFSET(tcp->tcp_ctl) * 4);
+}
+
+bool
+flow_parse_plain(struct dp_packet *packet, uint16_t *tcp_flags)
+{
+    uint8_t nw_frag = FLOW_NW_FRAG_MASK;
+    const struct ip_header *ip;
+    ovs_be16 dl_type = 0;
+    uint32_t hash;
+
+    *tcp_flags = parse_tcp_flags(packet, &dl_type, &nw_frag, NULL);
+    if (dl_type != htons(ETH_TYPE_IP) || nw_frag) {
+        return false;
+    }
+    ip = dp_packet_l3(packet);
+    if (!has_ports(packet, ip->ip_proto)) {
+        return false;
+    }
+
+    /* As miniflow_hash_5tuple() does it. */
+    hash = hash_add(0, get_16aligned_be32(&ip->ip_src));
+    hash = hash_add(hash, get_16aligned_be32(&ip->ip_dst));
+    hash = hash_add(hash, ip->ip_proto);
+    hash = hash_add(hash, get_unaligned_be32(dp_packet_l4(packet)));
+    dp_packet_set_rss_hash(packet, hash_finish(hash, 42));
+    return true;
 }
 
 uint16_t

@@ -41,6 +41,8 @@ BUILD_ASSERT_DECL(FLOW_U64S <= SMC_ABSENT);
 
 struct flow_smc {
     struct smc_entry entries[SMC_ENTRIES];
+    struct smc_entry last;      /* What was found last: most packets of a
+                                 * burst are of one megaflow. */
 
     /* Where a miniflow with 'map' has the words of a struct flow that it
      * does not leave out: most keys in a row have the same map. */
@@ -112,18 +114,33 @@ matches(struct flow_smc *smc, const struct megaflow *mf,
     return !diff;
 }
 
+/* Returns the flow of 'e' if it is alive and matches 'key', or NULL. */
+static inline struct megaflow *
+try_entry(struct flow_smc *smc, const struct smc_entry *e,
+          const struct flow_key *key)
+{
+    struct megaflow *mf = (e->slot
+                           ? flow_slot_get(e->slot, e->slot_generation)
+                           : NULL);
+
+    return mf && matches(smc, mf, key) ? mf : NULL;
+}
+
 struct megaflow *
 flow_smc_lookup(struct flow_smc *smc, const struct flow_key *key,
                 uint32_t hash)
 {
-    const struct smc_entry *e = find_entry(smc, key, hash);
-    struct megaflow *mf;
+    struct megaflow *mf = try_entry(smc, &smc->last, key);
 
-    if (!e->slot) {
-        return NULL;
+    if (!mf) {
+        const struct smc_entry *e = find_entry(smc, key, hash);
+
+        mf = try_entry(smc, e, key);
+        if (mf) {
+            smc->last = *e;
+        }
     }
-    mf = flow_slot_get(e->slot, e->slot_generation);
-    return mf && matches(smc, mf, key) ? mf : NULL;
+    return mf;
 }
 
 void
@@ -134,4 +151,5 @@ flow_smc_insert(struct flow_smc *smc, const struct flow_key *key,
 
     e->slot = mf->private_->slot;
     e->slot_generation = mf->private_->slot_generation;
+    smc->last = *e;
 }

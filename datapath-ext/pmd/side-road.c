@@ -211,9 +211,13 @@ static uint16_t
 parse_known(struct dp_packet *packet)
 {
     struct flow_key key;
+    uint16_t tcp_flags;
 
-    if (OVS_LIKELY(dp_packet_rss_valid(packet))) {
+    if (dp_packet_rss_valid(packet)) {
         return parse_tcp_flags(packet, NULL, NULL, NULL);
+    }
+    if (OVS_LIKELY(flow_parse_plain(packet, &tcp_flags))) {
+        return tcp_flags;
     }
     extract_key(packet, &key);
     return flow_key_tcp_flags(&key);
