@@ -228,6 +228,7 @@ struct gathered {
     unsigned int n;
     struct dp_packet *packets[NETDEV_MAX_BURST];
     struct megaflow *flows[NETDEV_MAX_BURST];
+    uint32_t hashes[NETDEV_MAX_BURST];
     uint16_t tcp_flags[NETDEV_MAX_BURST];
 };
 
@@ -254,31 +255,65 @@ run_flow(struct pmd *pmd, struct dp_packet_batch *batch,
                     program->actions_len);
 }
 
-/* Lets the packets of 'g' go on, those of each flow together.  Fragments go
- * one by one: the connection tracker keeps them, and only the one that
- * completes a datagram makes it give them. */
+/* Returns true if packet 'j' of 'g' is of the same microflow as one from 'i'
+ * on that is still there. */
+static bool
+has_earlier(const struct gathered *g, unsigned int i, unsigned int j)
+{
+    for (; i < j; i++) {
+        if (g->flows[i] && g->hashes[i] == g->hashes[j]) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Moves packet 'i' of 'g', and later ones of its flow, to 'batch', and returns
+ * their TCP flags.
+ *
+ * None overtakes another of its microflow, which may have found another flow:
+ * flows come and go, and overlap in passing.  Fragments go one by one: the
+ * connection tracker keeps them, and only the one that completes a datagram
+ * makes it give them. */
+static uint16_t
+take_batch(struct gathered *g, unsigned int i, struct dp_packet_batch *batch)
+{
+    struct megaflow *flow = g->flows[i];
+    unsigned int end = flow->flow.nw_frag ? i + 1 : g->n;
+    uint16_t tcp_flags = 0;
+    uint64_t left = 0;          /* Of packets left behind: hashes, roughly. */
+
+    dp_packet_batch_init(batch);
+    for (unsigned int j = i; j < end; j++) {
+        uint64_t bit = UINT64_C(1) << g->hashes[j] % 64;
+
+        if (!g->flows[j]) {
+            continue;           /* Went with an earlier one. */
+        }
+        if (g->flows[j] == flow && !(left & bit && has_earlier(g, i, j))) {
+            g->flows[j] = NULL;
+            tcp_flags |= g->tcp_flags[j];
+            dp_packet_batch_add(batch, g->packets[j]);
+        } else {
+            left |= bit;
+        }
+    }
+    return tcp_flags;
+}
+
+/* Lets the packets of 'g' go on, those of each flow together. */
 static void
 run_gathered(struct pmd *pmd, struct gathered *g)
 {
     for (unsigned int i = 0; i < g->n; i++) {
         struct megaflow *flow = g->flows[i];
-        struct dp_packet_batch batch;
-        uint16_t tcp_flags = 0;
-        unsigned int end;
 
-        if (!flow) {
-            continue;           /* Went with an earlier one. */
+        if (flow) {
+            struct dp_packet_batch batch;
+            uint16_t tcp_flags = take_batch(g, i, &batch);
+
+            run_flow(pmd, &batch, flow, tcp_flags);
         }
-        end = flow->flow.nw_frag ? i + 1 : g->n;
-        dp_packet_batch_init(&batch);
-        for (unsigned int j = i; j < end; j++) {
-            if (g->flows[j] == flow) {
-                g->flows[j] = NULL;
-                tcp_flags |= g->tcp_flags[j];
-                dp_packet_batch_add(&batch, g->packets[j]);
-            }
-        }
-        run_flow(pmd, &batch, flow, tcp_flags);
     }
     g->n = 0;
 }
@@ -349,6 +384,7 @@ gather(struct pmd *pmd, struct gathered *g, struct dp_packet *packet,
         g->tcp_flags[g->n] = flow_key_tcp_flags(&key);
     }
     g->packets[g->n] = packet;
+    g->hashes[g->n] = dp_packet_get_rss_hash(packet);
     g->flows[g->n++] = flow;
 }
 
