@@ -204,6 +204,25 @@ BUILD_ASSERT_DECL(offsetof(struct vring_packed_desc, id)
 BUILD_ASSERT_DECL(offsetof(struct vring_packed_desc, flags)
                   == offsetof(struct vring_packed_desc, len) + 6);
 
+static inline uint16_t
+vring_packed_used_flags(bool wrap, uint32_t len)
+{
+    return ((wrap ? PACKED_AVAIL | PACKED_USED : 0)
+            | (len ? VRING_DESC_F_WRITE : 0));
+}
+
+/* Makes descriptor 'i' a used one, in the round of the ring that 'wrap' stands
+ * for. */
+static inline void
+vring_packed_write_used(const struct vhost_ring *ring, uint16_t i, bool wrap,
+                        const struct vring_chain *chain, uint32_t len)
+{
+    uint64_t flags = vring_packed_used_flags(wrap, len);
+
+    guest_store64_release(&ring->packed.desc[i].len,
+                          len | (uint64_t) chain->id << 32 | flags << 48);
+}
+
 /* Gives 'chain' back, with 'len' bytes written to it.  Chains go back in the
  * order they came, so that a used descriptor takes the place of the first one
  * of its own chain.
@@ -215,25 +234,48 @@ static inline void
 vring_packed_use(struct vhost_ring *ring, const struct vring_chain *chain,
                  uint32_t len)
 {
-    struct vring_packed_desc *d = &ring->packed.desc[ring->next_used];
-    uint16_t flags;
-
-    flags = ring->used_wrap ? PACKED_AVAIL | PACKED_USED : 0;
-    if (len) {
-        flags |= VRING_DESC_F_WRITE;
-    }
-
     if (!ring->n_unpublished) {
+        struct vring_packed_desc *d = &ring->packed.desc[ring->next_used];
+
         ring->first_used = ring->next_used;
-        ring->first_used_flags = flags;
+        ring->first_used_flags = vring_packed_used_flags(ring->used_wrap, len);
         d->id = chain->id;
         d->len = len;
     } else {
-        guest_store64_release(&d->len, len | (uint64_t) chain->id << 32
-                                       | (uint64_t) flags << 48);
+        vring_packed_write_used(ring, ring->next_used, ring->used_wrap, chain,
+                                len);
     }
     vring_packed_advance(ring, chain->n_desc, &ring->next_used,
                          &ring->used_wrap);
+}
+
+/* Same for a burst of 'n' chains of one descriptor each.
+ *
+ * The guest may be polling the first one, and take its cache line away after
+ * each write to it.  So the descriptors that share it are written last, just
+ * before they are published. */
+static inline void
+vring_packed_use_plain(struct vhost_ring *ring,
+                       const struct vring_buffer buffers[],
+                       const uint32_t lens[], unsigned int n)
+{
+    const unsigned int per_line = CACHE_LINE_SIZE
+                                  / sizeof(struct vring_packed_desc);
+    unsigned int n_first = MIN(n, per_line - ring->next_used % per_line);
+    uint16_t i = ring->next_used;
+    bool wrap = ring->used_wrap;
+
+    vring_packed_advance(ring, n_first, &i, &wrap);
+    for (unsigned int j = n_first; j < n; j++) {
+        vring_packed_write_used(ring, i, wrap, &buffers[j].chain, lens[j]);
+        vring_packed_advance(ring, 1, &i, &wrap);
+    }
+    for (unsigned int j = 0; j < n_first; j++) {
+        vring_packed_use(ring, &buffers[j].chain, lens[j]);
+        ring->n_unpublished++;
+    }
+    ring->next_used = i;
+    ring->used_wrap = wrap;
 }
 
 static inline void

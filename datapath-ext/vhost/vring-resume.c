@@ -15,6 +15,8 @@
 
 #include <config.h>
 
+#include <linux/virtio_net.h>
+
 #include "vhost/vring-private.h"
 
 /* Finding our way back into a packed ring
@@ -34,9 +36,10 @@
  * of the round in which that happened.  Only one (d, w, m) fits any such
  * ring.
  *
- * If our predecessor died in the midst of a burst, a hole gapes behind the
- * first descriptor: of 'hole' + 1 used ones, vring_packed_use() has marked all
- * but the first, whose turn it is in vring_packed_publish().
+ * If our predecessor died in the midst of a burst, the first descriptor is not
+ * marked as used, as this is done by vring_packed_publish(), but others behind
+ * it are, up to 'hole' after it.  Those that share its cache line may be
+ * unmarked, too, because vring_packed_use_plain() writes them last.
  *
  * Longer chains leave descriptors behind that fit nowhere; then we had better
  * believe the front end.  So do those that vring_use_in_order() skips; DPDK's
@@ -84,6 +87,16 @@ struct position {
     unsigned int hole;
 };
 
+/* Descriptors that share a cache line with the one at 'd', from there on. */
+static unsigned int
+line_rest(unsigned int d)
+{
+    const unsigned int per_line = CACHE_LINE_SIZE
+                                  / sizeof(struct vring_packed_desc);
+
+    return per_line - d % per_line;
+}
+
 /* Returns true if the ring's descriptors are as they must be when the device
  * is at 'p->d' in a round with wrap counter 'p->w', and stores 'p->hole'. */
 static bool
@@ -99,10 +112,10 @@ position_fits(const struct vring_packed_desc *desc, unsigned int size,
         enum slot slot = read_slot(desc, i);
 
         if (part != USED && slot == slot_avail(wrap)) {
-            part = k ? AVAIL : FIRST;
+            part = k < line_rest(p->d) ? FIRST : AVAIL;
         } else if (part < AVAIL && k && slot == slot_used(wrap)) {
             part = HOLE;
-            p->hole++;
+            p->hole = k;
         } else if (slot == slot_used(!wrap)) {
             part = USED;
         } else {
@@ -147,6 +160,20 @@ position_guess_uniform(const struct vring_packed_desc *desc, unsigned int size,
     }
 }
 
+/* Is the descriptor in front of 'i', or one that a burst which begins at 'i'
+ * marks early, a used one? */
+static bool
+meets_used(const struct vring_packed_desc *desc, unsigned int size,
+           unsigned int i)
+{
+    bool meets = !slot_is_avail(read_slot(desc, (i + size - 1) % size));
+
+    for (unsigned int k = 1; k <= line_rest(i) && !meets; k++) {
+        meets = !slot_is_avail(read_slot(desc, (i + k) % size));
+    }
+    return meets;
+}
+
 /* Looks for the position that fits, next to where available and used
  * descriptors meet.  Returns false if there is none. */
 static bool
@@ -155,12 +182,10 @@ position_find(const struct vring_packed_desc *desc, unsigned int size,
 {
     unsigned int n_meet = 0;
 
-    for (unsigned int i = 0; i < size && n_meet <= 4; i++) {
+    for (unsigned int i = 0; i < size && n_meet <= 16; i++) {
         enum slot slot = read_slot(desc, i);
-        bool prev = slot_is_avail(read_slot(desc, (i + size - 1) % size));
-        bool next = slot_is_avail(read_slot(desc, (i + 1) % size));
 
-        if (slot_is_avail(slot) && !(prev && next)) {
+        if (slot_is_avail(slot) && meets_used(desc, size, i)) {
             p->d = i;
             p->w = slot == SLOT_AVAIL_1;
             if (position_fits(desc, size, p)) {
@@ -174,6 +199,35 @@ position_find(const struct vring_packed_desc *desc, unsigned int size,
         return position_fits(desc, size, p);
     }
     return false;
+}
+
+/* Publishes what is left of the burst at 'p'.  A frame whose descriptor was
+ * not written any more is lost: nobody knows its length.  The guest's driver
+ * drops a frame that is only a header as too short. */
+static void
+publish_rest(struct vring_packed_desc *desc, unsigned int size, bool to_guest,
+             const struct position *p)
+{
+    bool first_written = false;
+
+    for (unsigned int left = p->hole + 1; left; left--) {
+        unsigned int k = left - 1;
+        unsigned int i = (p->d + k) % size;
+        bool wrap = i >= p->d ? p->w : !p->w;
+        bool written = k ? read_slot(desc, i) == slot_used(wrap)
+                         : first_written;
+        uint16_t flags = to_guest ? VRING_DESC_F_WRITE : 0;
+
+        if (wrap) {
+            flags |= ((1u << VRING_PACKED_DESC_F_AVAIL)
+                      | (1u << VRING_PACKED_DESC_F_USED));
+        }
+        if (!written) {
+            desc[i].len = to_guest ? sizeof(struct virtio_net_hdr_v1) : 0;
+        }
+        guest_store16_release(&desc[i].flags, flags);
+        first_written |= written && k < line_rest(p->d);
+    }
 }
 
 /* The front end says that the packed ring of 'size' descriptors at 'desc' is a
@@ -197,13 +251,7 @@ vring_packed_resume(struct vring_packed_desc *desc, unsigned int size,
             *index = p.d;
             *wrap = p.w;
             if (p.hole) {
-                uint16_t flags = to_guest ? VRING_DESC_F_WRITE : 0;
-
-                if (p.w) {
-                    flags |= ((1u << VRING_PACKED_DESC_F_AVAIL)
-                              | (1u << VRING_PACKED_DESC_F_USED));
-                }
-                guest_store16_release(&desc[p.d].flags, flags);
+                publish_rest(desc, size, to_guest, &p);
                 *wrap = p.w != (p.d + p.hole + 1 >= size);
                 *index = (p.d + p.hole + 1) % size;
             }

@@ -518,9 +518,7 @@ vring_give(struct vhost_ring *ring, const struct vring_buffer buffers[],
            const uint32_t lens[], unsigned int n)
 {
     if (ring->is_packed) {
-        for (unsigned int i = 0; i < n; i++) {
-            vring_use(ring, true, &buffers[i].chain, lens[i]);
-        }
+        vring_packed_use_plain(ring, buffers, lens, n);
     } else {
         for (unsigned int i = 0; i < n; i++) {
             vring_use(ring, false, &buffers[i].chain, lens[i]);
