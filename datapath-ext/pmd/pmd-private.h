@@ -201,10 +201,11 @@ void poll_set_wake_queues(struct pmd *);
 
 /* The following are called by the thread itself. */
 
-/* To be called at the start of each round, at TSC 'now'.  Returns the list to
- * poll, of which the first 'poll_set.n_awake' indexes in 'poll_set.awake' are
- * due. */
-const struct pmd_poll_list *poll_set_begin(struct pmd *, uint64_t now);
+/* To be called at the start of each round, at TSC 'now'; 'idle' says that the
+ * last one found nothing to do.  Returns the list to poll, of which the first
+ * 'poll_set.n_awake' indexes in 'poll_set.awake' are due. */
+const struct pmd_poll_list *poll_set_begin(struct pmd *, uint64_t now,
+                                           bool idle);
 
 /* Decides about the queue that is the 'i'th of those awake, a guest's, which
  * has been silent.  Returns true if it fell asleep: another one, or none, is

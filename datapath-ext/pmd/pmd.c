@@ -300,11 +300,12 @@ struct round {
 };
 
 /* Polls each queue that is awake once.  What it costs is put down to the
- * queues that had packets.  'start' is the TSC now. */
+ * queues that had packets.  'start' is the TSC now, 'idle' as in
+ * poll_set_begin(). */
 static struct round
-poll_round(struct pmd *pmd, uint64_t start)
+poll_round(struct pmd *pmd, uint64_t start, bool idle)
 {
-    const struct pmd_poll_list *list = poll_set_begin(pmd, start);
+    const struct pmd_poll_list *list = poll_set_begin(pmd, start, idle);
     struct round round = { .n = side_road_answers(pmd), .full = false };
     const struct poll_set *set = &pmd->poll_set;
     size_t i = 0;
@@ -391,7 +392,7 @@ static void
 poll_for_a_while(struct pmd *pmd, uint32_t *sleep_us)
 {
     uint64_t n_busy = 0, n_idle = 0, start = rte_get_tsc_cycles();
-    bool slept = false, metered = perf_begin(pmd);
+    bool slept = false, idle = true, metered = perf_begin(pmd);
     unsigned int work = 0;
 
     do {
@@ -401,7 +402,8 @@ poll_for_a_while(struct pmd *pmd, uint32_t *sleep_us)
         if (OVS_UNLIKELY(metered)) {
             perf_begin_round(pmd);
         }
-        round = poll_round(pmd, start);
+        round = poll_round(pmd, start, idle);
+        idle = !round.n;
         end = rte_get_tsc_cycles();
         pmd_count(pmd, round.n ? PMD_BUSY_CYCLES : PMD_IDLE_CYCLES,
                   end - start);

@@ -42,10 +42,11 @@ VLOG_DEFINE_THIS_MODULE(accel_poll_set);
  * neither a busy guest nor one that waits for each answer falls asleep. */
 #define SILENCE_US 500
 
-/* How often a thread that has other things to do looks for kicks.  The look
- * costs less than a microsecond, however many queues are asleep, so that is
- * about 1 % of its time, and a queue that wakes waits for no longer than
- * this. */
+/* How often a thread that is busy looks for kicks.  The look costs less than
+ * a microsecond, however many queues are asleep, so that is about 1 % of its
+ * time, and a queue that wakes waits for no longer than this.  A thread that
+ * polled in vain looks in each round: it has the time, and where a guest
+ * answers another one, its queue may well be asleep. */
 #define LOOK_US 50
 
 /* Kicks that are taken at once. */
@@ -206,14 +207,14 @@ handle(struct pmd *pmd, const struct pmd_poll_list *list,
  * the event was taken: here the list, then, in the caller, answers and
  * queues. */
 const struct pmd_poll_list *
-poll_set_begin(struct pmd *pmd, uint64_t now)
+poll_set_begin(struct pmd *pmd, uint64_t now, bool idle)
 {
     struct poll_set *set = &pmd->poll_set;
     struct epoll_event events[MAX_KICKS];
     const struct pmd_poll_list *list;
     int n = 0;
 
-    if (set->n_awake < set->n_queues && now >= set->next_look) {
+    if (set->n_awake < set->n_queues && (idle || now >= set->next_look)) {
         set->next_look = now + set->look_cycles;
         n = epoll_wait(set->waiter.epfd, events, MAX_KICKS, 0);
     }
