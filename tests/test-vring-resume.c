@@ -86,9 +86,11 @@ resume_round(unsigned int n_desc)
     bench_uninit(&b);
 }
 
-/* Puts as many frames as it can, up to 'n', into the ring, as a burst. */
+/* Puts as many frames as it can, up to 'n' and then up to 'n_more', into the
+ * ring, and publishes them together.  Returns how many of the first it put,
+ * and stores how many of the others. */
 static unsigned int
-put_burst(struct bench *b, unsigned int n)
+put_burst(struct bench *b, unsigned int n, unsigned int *n_more)
 {
     static struct vhost_frame frame = { .data_len = FRAME_LEN };
     const struct vhost_frame *frames[VHOST_BURST];
@@ -96,11 +98,12 @@ put_burst(struct bench *b, unsigned int n)
     struct vhost_tx tx;
 
     frame.data = frame.room;
-    for (unsigned int i = 0; i < n; i++) {
+    for (unsigned int i = 0; i < VHOST_BURST; i++) {
         frames[i] = &frame;
     }
     vhost_tx_begin(b->port, 0, &tx);
     n_sent = vhost_tx_put_burst(&tx, frames, n);
+    *n_more = vhost_tx_put_burst(&tx, frames, *n_more);
     vhost_tx_end(&tx);
     return n_sent;
 }
@@ -117,8 +120,8 @@ unwrite_burst(struct bench *b, const struct vring_packed_desc before[],
     unsigned int n_written = 1 + random_range(n_line);
 
     desc[first].flags = before[first].flags;
-    if (n <= n_line) {
-        return n_line == 1;
+    if (n_line == 1 || n <= n_line) {
+        return 0;
     }
     for (unsigned int k = n_written; k < n_line; k++) {
         unsigned int i = (first + k) % b->driver.size;
@@ -145,8 +148,8 @@ resume_tx_round(void)
 
     bench_init(&b, true, true, size, 0, true, 0);
     for (unsigned int step = 0; step < 200; step++) {
-        unsigned int first = b.ring->next_used;
-        unsigned int id, n, n_lost = 0;
+        unsigned int first = b.ring->next_used, n_got = 0;
+        unsigned int id, n, n_more, n_lost = 0;
         uint32_t len;
 
         n = random_range(size + 1);
@@ -154,34 +157,68 @@ resume_tx_round(void)
             n--;
         }
         memcpy(before, b.ring->packed.desc, size * sizeof *before);
-        n = put_burst(&b, random_range(VHOST_BURST + 1));
-        if (n > 1 && random_range(2)) {
+        n_more = random_range(2) ? random_range(VHOST_BURST + 1) : 0;
+        n = put_burst(&b, random_range(VHOST_BURST + 1), &n_more);
+        if (n + n_more > 1 && random_range(2)) {
             uint16_t index;
             bool wrap;
 
-            n_lost = unwrite_burst(&b, before, first, n);
+            /* Those put later are written after all of the first. */
+            n_lost = unwrite_burst(&b, before, first, n_more ? 0 : n);
             ovs_assert(vring_packed_resume(b.ring->packed.desc, size, true,
                                            &index, &wrap));
             ovs_assert(index == b.ring->next_avail);
             ovs_assert(wrap == b.ring->avail_wrap);
         }
         while (driver_get(&b.driver, &id, &len)) {
-            n--;
+            n_got++;
             if (len == b.hdr_len) {
                 n_lost--;
             } else {
                 ovs_assert(len == b.hdr_len + FRAME_LEN);
             }
         }
-        ovs_assert(!n && !n_lost);
+        ovs_assert(n_got == n + n_more && !n_lost);
     }
     bench_uninit(&b);
     free(before);
 }
 
+/* Gives more buffers back than there are descriptors, which is what a guest
+ * that makes used ones available again at the wrong moment brings about. */
+static void
+give_too_many(unsigned int size)
+{
+    struct vring_buffer buffers[VHOST_BURST];
+    struct vring_packed_desc *desc, *behind;
+    uint32_t lens[VHOST_BURST];
+    struct bench b;
+
+    bench_init(&b, true, true, size, 0, true, 0);
+    desc = b.ring->packed.desc;
+    behind = xmemdup(&desc[size], 4 * sizeof *desc);
+    memset(buffers, 0, sizeof buffers);
+    for (unsigned int i = 0; i < VHOST_BURST; i++) {
+        buffers[i].chain.n_desc = 1;
+        lens[i] = 100;
+    }
+    for (unsigned int n = 1; n <= VHOST_BURST; n++) {
+        vring_give(b.ring, buffers, lens, n);
+        ovs_assert(b.ring->next_used < size);
+        vring_publish(b.ring);
+        ovs_assert(!memcmp(behind, &desc[size], 4 * sizeof *desc));
+    }
+    free(behind);
+    bench_uninit(&b);
+}
+
 void
 test_vring_resume(unsigned int n_rounds)
 {
+    for (unsigned int size = 1; size < 8; size++) {
+        give_too_many(size);
+    }
+
     for (unsigned int i = 0; i < n_rounds; i++) {
         resume_round(1);
         resume_round(3);

@@ -411,17 +411,19 @@ vhost_tx_put_burst(struct vhost_tx *tx,
 {
     struct vhost_policer *policer;
     unsigned int n_sent = 0;
+    bool stalled = false;       /* The last frame found no buffer. */
 
     atomic_read_explicit(&tx->port->tx_policer, &policer,
                          memory_order_acquire);
     for (unsigned int i = 0; i < n;) {
-        unsigned int n_plain = (OVS_LIKELY(tx->ring && !policer)
+        unsigned int n_plain = (OVS_LIKELY(tx->ring && !policer && !stalled)
                                 ? tx_put_plain(tx, frames + i, n - i) : 0);
 
         n_sent += n_plain;
         i += n_plain;
         if (OVS_UNLIKELY(i < n && n_plain < VHOST_BURST)) {
-            n_sent += vhost_tx_put(tx, frames[i++]) < 0;
+            stalled = vhost_tx_put(tx, frames[i++]) >= 0;
+            n_sent += !stalled;
         }
     }
     return n_sent;

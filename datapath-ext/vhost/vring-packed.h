@@ -251,21 +251,25 @@ vring_packed_use(struct vhost_ring *ring, const struct vring_chain *chain,
 
 /* Same for a burst of 'n' chains of one descriptor each.
  *
- * The guest may be polling the first one, and take its cache line away after
- * each write to it.  So the descriptors that share it are written last, just
- * before they are published. */
+ * The guest may be polling the first one that is not published yet, and take
+ * its cache line away after each write to it.  So the descriptors that share
+ * it are written last, just before they are published. */
 static inline void
 vring_packed_use_plain(struct vhost_ring *ring,
                        const struct vring_buffer buffers[],
                        const uint32_t lens[], unsigned int n)
 {
-    const unsigned int per_line = CACHE_LINE_SIZE
-                                  / sizeof(struct vring_packed_desc);
-    unsigned int n_first = MIN(n, per_line - ring->next_used % per_line);
+    unsigned int n_first = vring_packed_line_rest(ring->next_used);
     uint16_t i = ring->next_used;
     bool wrap = ring->used_wrap;
 
-    vring_packed_advance(ring, n_first, &i, &wrap);
+    if (ring->n_unpublished || n_first == 1) {
+        n_first = n;
+    } else {
+        /* A guest can make us take more chains than the ring has. */
+        n_first = MIN(n_first, MIN(n, ring->size));
+        vring_packed_advance(ring, n_first, &i, &wrap);
+    }
     for (unsigned int j = n_first; j < n; j++) {
         vring_packed_write_used(ring, i, wrap, &buffers[j].chain, lens[j]);
         vring_packed_advance(ring, 1, &i, &wrap);
@@ -274,8 +278,10 @@ vring_packed_use_plain(struct vhost_ring *ring,
         vring_packed_use(ring, &buffers[j].chain, lens[j]);
         ring->n_unpublished++;
     }
-    ring->next_used = i;
-    ring->used_wrap = wrap;
+    if (n_first < n) {
+        ring->next_used = i;
+        ring->used_wrap = wrap;
+    }
 }
 
 static inline void

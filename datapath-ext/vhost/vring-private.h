@@ -158,6 +158,17 @@ vring_sg_init(struct vring_sg *sg, struct iovec *iov, unsigned int max)
 void vring_sg_malformed(struct vhost_ring *, struct vring_sg *,
                         const char *reason, uint64_t addr, uint32_t len);
 bool vring_break(struct vhost_ring *, const char *reason, unsigned int value);
+/* Returns the number of descriptors that share a cache line with descriptor
+ * 'i' of a packed ring, from that one on, if the ring is aligned to a line. */
+static inline unsigned int
+vring_packed_line_rest(unsigned int i)
+{
+    const unsigned int per_line = CACHE_LINE_SIZE
+                                  / sizeof(struct vring_packed_desc);
+
+    return per_line - i % per_line;
+}
+
 bool vring_packed_resume(struct vring_packed_desc *, unsigned int size,
                          bool to_guest, uint16_t *index, bool *wrap);
 

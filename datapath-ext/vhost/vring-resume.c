@@ -39,7 +39,8 @@
  * If our predecessor died in the midst of a burst, the first descriptor is not
  * marked as used, as this is done by vring_packed_publish(), but others behind
  * it are, up to 'hole' after it.  Those that share its cache line may be
- * unmarked, too, because vring_packed_use_plain() writes them last.
+ * unmarked, too, because vring_packed_use_plain() writes them last, or the
+ * first one before them if it is the last in the line.
  *
  * Longer chains leave descriptors behind that fit nowhere; then we had better
  * believe the front end.  So do those that vring_use_in_order() skips; DPDK's
@@ -87,16 +88,6 @@ struct position {
     unsigned int hole;
 };
 
-/* Descriptors that share a cache line with the one at 'd', from there on. */
-static unsigned int
-line_rest(unsigned int d)
-{
-    const unsigned int per_line = CACHE_LINE_SIZE
-                                  / sizeof(struct vring_packed_desc);
-
-    return per_line - d % per_line;
-}
-
 /* Returns true if the ring's descriptors are as they must be when the device
  * is at 'p->d' in a round with wrap counter 'p->w', and stores 'p->hole'. */
 static bool
@@ -112,7 +103,7 @@ position_fits(const struct vring_packed_desc *desc, unsigned int size,
         enum slot slot = read_slot(desc, i);
 
         if (part != USED && slot == slot_avail(wrap)) {
-            part = k < line_rest(p->d) ? FIRST : AVAIL;
+            part = k < vring_packed_line_rest(p->d) ? FIRST : AVAIL;
         } else if (part < AVAIL && k && slot == slot_used(wrap)) {
             part = HOLE;
             p->hole = k;
@@ -168,7 +159,7 @@ meets_used(const struct vring_packed_desc *desc, unsigned int size,
 {
     bool meets = !slot_is_avail(read_slot(desc, (i + size - 1) % size));
 
-    for (unsigned int k = 1; k <= line_rest(i) && !meets; k++) {
+    for (unsigned int k = 1; k <= vring_packed_line_rest(i) && !meets; k++) {
         meets = !slot_is_avail(read_slot(desc, (i + k) % size));
     }
     return meets;
@@ -208,7 +199,7 @@ static void
 publish_rest(struct vring_packed_desc *desc, unsigned int size, bool to_guest,
              const struct position *p)
 {
-    bool first_written = false;
+    bool first_written = vring_packed_line_rest(p->d) == 1;
 
     for (unsigned int left = p->hole + 1; left; left--) {
         unsigned int k = left - 1;
@@ -226,7 +217,7 @@ publish_rest(struct vring_packed_desc *desc, unsigned int size, bool to_guest,
             desc[i].len = to_guest ? sizeof(struct virtio_net_hdr_v1) : 0;
         }
         guest_store16_release(&desc[i].flags, flags);
-        first_written |= written && k < line_rest(p->d);
+        first_written |= written && k < vring_packed_line_rest(p->d);
     }
 }
 

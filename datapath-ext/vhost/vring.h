@@ -84,10 +84,10 @@ struct vring_scratch {
     struct iovec iov[];         /* VHOST_BURST_IOV elements. */
 };
 
-/* A receive buffer of the guest in one piece: what nearly every frame gets. */
+/* A chain of one buffer, as nearly all are. */
 struct vring_buffer {
     struct vring_chain chain;
-    uint8_t *p;                 /* At least as long as was asked for. */
+    uint8_t *p;                 /* 'chain.len' bytes of guest memory. */
 };
 
 struct vhost_ring {
