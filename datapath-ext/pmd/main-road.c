@@ -347,28 +347,32 @@ wait_for_earlier(struct pmd *pmd, const struct vhost_frame *frame,
     return true;
 }
 
-/* Returns true if the main road leads 'frame' where 'flow' says. */
-static inline bool
-takes_main_road(const struct megaflow *flow, const struct vhost_frame *frame)
+/* Returns the program of 'flow' if it leads 'frame' along the main road, or
+ * NULL.  The flow may get another program at any time, so it is this one that
+ * is to be run. */
+static inline const struct action_program *
+main_road_program(const struct megaflow *flow,
+                  const struct vhost_frame *frame)
 {
     const struct action_program *program;
 
     if (!flow || has_odd_csum(frame)) {
-        return false;
+        return NULL;
     }
     program = megaflow_program(flow);
     return (program->direct
             && (!program->edits
                 || (!frame->offload.csum
-                    && action_program_fits(program, frame))));
+                    && action_program_fits(program, frame)))
+            ? program : NULL);
 }
 
-/* Takes 'frame' to its outputs. */
+/* Takes 'frame' of 'flow' to its outputs. */
 static void
 execute_frame(struct pmd *pmd, struct port *in, struct vhost_frame *frame,
-              struct megaflow *flow, uint16_t tcp_flags)
+              struct megaflow *flow, const struct action_program *program,
+              uint16_t tcp_flags)
 {
-    const struct action_program *program = megaflow_program(flow);
     struct port_books *books = port_books(in, pmd->slot);
     uint32_t len = frame->data_len + frame->tail_len;
     int fate;
@@ -423,18 +427,17 @@ execute(struct pmd *pmd, struct port *in)
     for (unsigned int i = 0; i < mr->burst.n; i++) {
         struct vhost_frame *frame = mr->burst.frames[i];
         struct megaflow *flow = mr->flows[i];
+        const struct action_program *program = main_road_program(flow, frame);
 
-        bool takes = takes_main_road(flow, frame);
-
-        if (OVS_LIKELY(takes)
+        if (OVS_LIKELY(program)
             && OVS_UNLIKELY(!dp_packet_batch_is_empty(&mr->aside))) {
             flush_aside(pmd, in);
         }
         if (wait_for_earlier(pmd, frame, in)) {
             continue;
         }
-        if (OVS_LIKELY(takes)) {
-            execute_frame(pmd, in, frame, flow, mr->tcp_flags[i]);
+        if (OVS_LIKELY(program)) {
+            execute_frame(pmd, in, frame, flow, program, mr->tcp_flags[i]);
             n_main++;
         } else {
             flush(pmd);

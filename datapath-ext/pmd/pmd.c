@@ -299,13 +299,11 @@ struct round {
     bool full;                  /* A burst was large: there is work to do. */
 };
 
-/* Polls each queue that is awake once.  What it costs is put down to the
- * queues that had packets.  'start' is the TSC now, 'idle' as in
- * poll_set_begin(). */
+/* Polls each queue of 'list' that is awake once.  What it costs is put down to
+ * the queues that had packets.  'start' is the TSC now. */
 static struct round
-poll_round(struct pmd *pmd, uint64_t start, bool idle)
+poll_round(struct pmd *pmd, const struct pmd_poll_list *list, uint64_t start)
 {
-    const struct pmd_poll_list *list = poll_set_begin(pmd, start, idle);
     struct round round = { .n = side_road_answers(pmd), .full = false };
     const struct poll_set *set = &pmd->poll_set;
     size_t i = 0;
@@ -396,13 +394,21 @@ poll_for_a_while(struct pmd *pmd, uint32_t *sleep_us)
     unsigned int work = 0;
 
     do {
+        const struct pmd_poll_list *list;
         struct round round;
         uint64_t end;
 
         if (OVS_UNLIKELY(metered)) {
             perf_begin_round(pmd);
         }
-        round = poll_round(pmd, start, idle);
+        list = poll_set_begin(pmd, start, idle);
+        if (idle) {
+            /* Looking for kicks is not work on packets. */
+            end = rte_get_tsc_cycles();
+            pmd_count(pmd, PMD_IDLE_CYCLES, end - start);
+            start = end;
+        }
+        round = poll_round(pmd, list, start);
         idle = !round.n;
         end = rte_get_tsc_cycles();
         pmd_count(pmd, round.n ? PMD_BUSY_CYCLES : PMD_IDLE_CYCLES,

@@ -20,26 +20,12 @@
 #include "pmd/side-road.h"
 #include "util.h"
 
-/* A packet's number travels in bytes of struct dp_packet that OVS leaves
- * unused, between the packet's type and its metadata.  Copying a packet copies
- * them, and popping a tunnel header, which clears the metadata, leaves them
- * alone. */
-#define NUMBER_OFS (offsetof(struct dp_packet, packet_type) \
-                    + MEMBER_SIZEOF(struct dp_packet, packet_type))
-BUILD_ASSERT_DECL(NUMBER_OFS < offsetof(struct dp_packet, md));
-BUILD_ASSERT_DECL(NUMBER_OFS > offsetof(struct dp_packet, l2_pad_size));
 BUILD_ASSERT_DECL(SIDE_NOBODY < 64);
-
-unsigned int
-side_number(const struct dp_packet *packet)
-{
-    return ((const uint8_t *) packet)[NUMBER_OFS];
-}
 
 void
 side_set_number(struct dp_packet *packet, unsigned int number)
 {
-    ((uint8_t *) packet)[NUMBER_OFS] = number;
+    ((uint8_t *) packet)[SIDE_NUMBER_OFS] = number;
 }
 
 uint64_t

@@ -55,8 +55,22 @@ struct side_fates *side_fates_begin(struct pmd *, struct side_fates *fates,
 /* Books the packets. */
 void side_fates_end(struct pmd *, struct side_fates *outer);
 
-/* Numbers of packets. */
-unsigned int side_number(const struct dp_packet *);
+/* A packet's number travels in bytes of struct dp_packet that OVS leaves
+ * unused, between the packet's type and its metadata.  Copying a packet copies
+ * them, and popping a tunnel header, which clears the metadata, leaves them
+ * alone. */
+#define SIDE_NUMBER_OFS                                 \
+    (offsetof(struct dp_packet, packet_type)            \
+     + MEMBER_SIZEOF(struct dp_packet, packet_type))
+BUILD_ASSERT_DECL(SIDE_NUMBER_OFS < offsetof(struct dp_packet, md));
+BUILD_ASSERT_DECL(SIDE_NUMBER_OFS > offsetof(struct dp_packet, l2_pad_size));
+
+static inline unsigned int
+side_number(const struct dp_packet *packet)
+{
+    return ((const uint8_t *) packet)[SIDE_NUMBER_OFS];
+}
+
 void side_set_number(struct dp_packet *, unsigned int number);
 static inline uint64_t
 side_bit(const struct dp_packet *packet)
