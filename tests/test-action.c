@@ -318,13 +318,13 @@ log_output(struct ofpbuf *log, odp_port_t port, uint32_t len)
 
 static void
 run_program(const struct action_program *p, struct vhost_frame *frame,
-            struct ofpbuf *log)
+            const struct action_layers *layers, struct ofpbuf *log)
 {
     const struct action_op *op;
 
     ACTION_FOR_EACH_OP (op, p) {
         if (op->type != ACTION_OP_OUTPUT) {
-            action_edit(op, frame);
+            action_edit(op, frame, layers);
             ovs_assert(frame->data >= frame->room);
             continue;
         }
@@ -404,6 +404,7 @@ print_case(const struct test_frame *f, const struct ofpbuf *actions)
 static bool
 compare_one(struct ofpbuf *actions, struct ofpbuf *ours, struct ofpbuf *theirs)
 {
+    struct action_layers layers;
     struct action_program *p;
     struct vhost_frame frame;
     struct test_frame f = { .len = 0 };
@@ -422,11 +423,11 @@ compare_one(struct ofpbuf *actions, struct ofpbuf *ours, struct ofpbuf *theirs)
                                        &why));
     check_summary(p);
 
-    fits = p->direct && action_program_fits(p, &frame);
+    fits = p->direct && action_program_fits(p, &frame, &layers);
     if (fits) {
         ofpbuf_clear(ours);
         ofpbuf_clear(theirs);
-        run_program(p, &frame, ours);
+        run_program(p, &frame, &layers, ours);
         run_odp_execute(actions, &f, theirs);
         if (!ofpbuf_equal(ours, theirs)) {
             print_case(&f, actions);

@@ -46,14 +46,28 @@ struct nlattr;
 struct vhost_frame;
 
 enum action_op_type {
-    ACTION_OP_OUTPUT,           /* 'output'. */
-    ACTION_OP_ETH_SET,          /* 'eth' under 'eth_mask'. */
-    ACTION_OP_VLAN_PUSH,        /* 'vlan'. */
-    ACTION_OP_VLAN_POP,
+    ACTION_OP_OUTPUT,
+    ACTION_OP_L2,               /* MAC addresses and VLAN tags. */
     ACTION_OP_IPV4_SET,
     ACTION_OP_IPV6_SET,
     ACTION_OP_TCP_SET,
     ACTION_OP_UDP_SET,
+};
+
+/* A direct program pushes, or pops, at most this many tags: they must fit the
+ * headroom of a frame, and popping must leave headers in its snapshot. */
+#define ACTION_MAX_TAGS 8
+
+/* All that is done to the layer 2 of a frame between two outputs, which comes
+ * down to this: in MAC addresses that the frame had, bits but those to 'keep'
+ * become those of 'macs', the outermost 'n_pops' tags go (or as many as there
+ * are), and 'tags' come instead. */
+struct action_l2 {
+    uint8_t macs[2 * ETH_ADDR_LEN];     /* In the order of the header. */
+    uint8_t keep[2 * ETH_ADDR_LEN];
+    uint8_t n_pops;
+    uint8_t n_tags;
+    struct ovs_action_push_vlan tags[ACTION_MAX_TAGS];  /* Innermost first. */
 };
 
 struct action_op {
@@ -64,8 +78,7 @@ struct action_op {
             bool edits_follow;  /* A later operation edits the frame, so this
                                  * output needs a copy of the header. */
         } output;
-        struct ovs_action_push_vlan vlan;
-        struct { struct ovs_key_ethernet key, mask; } eth;
+        struct action_l2 l2;
         struct { struct ovs_key_ipv4 key, mask; } ipv4;
         struct { struct ovs_key_ipv6 key, mask; } ipv6;
         struct { struct ovs_key_tcp key, mask; } tcp;
@@ -80,7 +93,8 @@ struct action_program {
     bool edits;                     /* Some operation is not an output. */
     uint32_t op_types;              /* Bit 1 << type for each type in 'ops'. */
     unsigned int n_pushes;          /* VLAN tags that 'ops' push, */
-    unsigned int n_pops;            /* and pop. */
+    unsigned int n_pops;            /* and pop.  A tag that is popped before
+                                     * it is output does not count. */
     unsigned int n_ops;             /* In 'ops'; 0 if not direct, or drop. */
     struct action_op ops[];
 };
@@ -121,16 +135,26 @@ int action_ct_parse(const struct nlattr *action, struct action_ct *ct);
 void action_program_count_drops(const struct action_program *p,
                                 unsigned int n);
 
+/* Where the headers of a frame that a program edits are, as far as it does
+ * edit them.  They stay there when tags before them are pushed or popped. */
+struct action_layers {
+    uint8_t *l3;
+    uint8_t *l4;
+};
+
 /* Returns true if each edit of direct program 'p' can be made on 'frame',
- * whose data_len bytes must hold all headers that 'p' edits (L2 to L4).  False
- * means that the frame, still unchanged, must take the side road: cut headers,
- * IPv6 extension headers (fragments among them) and other odd frames. */
+ * whose data_len bytes must hold all headers that 'p' edits (L2 to L4), and
+ * fills in 'layers'.  False means that the frame, still unchanged, must take
+ * the side road: cut headers, IPv6 extension headers (fragments among them)
+ * and other odd frames. */
 bool action_program_fits(const struct action_program *p,
-                         const struct vhost_frame *frame);
+                         const struct vhost_frame *frame,
+                         struct action_layers *layers);
 
 /* Makes one edit ('op' is not an output) on 'frame', moving 'data' and
  * 'data_len' when a tag is pushed (into the headroom of frame->room) or
- * popped.  action_program_fits() has said true. */
-void action_edit(const struct action_op *op, struct vhost_frame *frame);
+ * popped.  action_program_fits() has said true and told 'layers'. */
+void action_edit(const struct action_op *op, struct vhost_frame *frame,
+                 const struct action_layers *layers);
 
 #endif /* action.h */

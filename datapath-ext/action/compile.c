@@ -32,10 +32,6 @@
  * ofproto/ofproto-dpif-xlate.c. */
 #define MAX_NESTING 64
 
-/* A direct program pushes, or pops, at most this many tags: they must fit the
- * headroom of a frame, and popping must leave headers in its snapshot. */
-#define MAX_TAGS 8
-
 /* What an action's payload looks like. */
 enum shape {
     SHAPE_UNKNOWN,              /* There is no such action. */
@@ -443,34 +439,97 @@ get_key(const struct nlattr *a, bool masked, void *key, void *mask,
     }
 }
 
-/* Makes 'op' of the field group under set action 'a'.  Returns false if no
+/* Compiling: the program, and the operation that edits layer 2 since its last
+ * output, or NULL. */
+struct compiler {
+    struct action_program *p;
+    struct action_l2 *l2;
+};
+
+static struct action_op *
+add_op(struct compiler *c, enum action_op_type type)
+{
+    struct action_op *op = &c->p->ops[c->p->n_ops++];
+
+    op->type = type;
+    return op;
+}
+
+/* Returns the operation for edits of layer 2.  There is one between outputs,
+ * as these edits and those of other layers do not see each other. */
+static struct action_l2 *
+get_l2(struct compiler *c)
+{
+    if (!c->l2) {
+        c->l2 = &add_op(c, ACTION_OP_L2)->l2;
+        memset(c->l2->keep, 0xff, sizeof c->l2->keep);
+    }
+    return c->l2;
+}
+
+static void
+set_mac(struct action_l2 *l2, size_t ofs, struct eth_addr key,
+        struct eth_addr mask)
+{
+    for (size_t i = 0; i < ETH_ADDR_LEN; i++) {
+        l2->macs[ofs + i] = key.ea[i] | (l2->macs[ofs + i] & ~mask.ea[i]);
+        l2->keep[ofs + i] &= ~mask.ea[i];
+    }
+}
+
+/* Returns false if that is too many tags. */
+static bool
+push_tag(struct action_l2 *l2, const struct ovs_action_push_vlan *tag)
+{
+    if (l2->n_tags == ACTION_MAX_TAGS) {
+        return false;
+    }
+    l2->tags[l2->n_tags] = *tag;
+    l2->tags[l2->n_tags++].vlan_tci &= htons(~VLAN_CFI);
+    return true;
+}
+
+static bool
+pop_tag(struct action_l2 *l2)
+{
+    if (l2->n_tags) {
+        l2->n_tags--;
+        return true;
+    }
+    return l2->n_pops++ < ACTION_MAX_TAGS;
+}
+
+/* Adds what sets the field group under set action 'a'.  Returns false if no
  * operation does that. */
 static bool
-compile_set(const struct nlattr *a, bool masked, struct action_op *op)
+compile_set(struct compiler *c, const struct nlattr *a, bool masked)
 {
     const struct nlattr *key = nl_attr_get(a);
+    struct ovs_key_ethernet eth, eth_mask;
+    struct action_op *op;
 
     switch (nl_attr_type(key)) {
     case OVS_KEY_ATTR_ETHERNET:
-        op->type = ACTION_OP_ETH_SET;
-        get_key(key, masked, &op->eth.key, &op->eth.mask, sizeof op->eth.key);
+        get_key(key, masked, &eth, &eth_mask, sizeof eth);
+        set_mac(get_l2(c), 0, eth.eth_dst, eth_mask.eth_dst);
+        set_mac(get_l2(c), ETH_ADDR_LEN, eth.eth_src, eth_mask.eth_src);
         return true;
     case OVS_KEY_ATTR_IPV4:
-        op->type = ACTION_OP_IPV4_SET;
+        op = add_op(c, ACTION_OP_IPV4_SET);
         get_key(key, masked, &op->ipv4.key, &op->ipv4.mask,
                 sizeof op->ipv4.key);
         return true;
     case OVS_KEY_ATTR_IPV6:
-        op->type = ACTION_OP_IPV6_SET;
+        op = add_op(c, ACTION_OP_IPV6_SET);
         get_key(key, masked, &op->ipv6.key, &op->ipv6.mask,
                 sizeof op->ipv6.key);
         return true;
     case OVS_KEY_ATTR_TCP:
-        op->type = ACTION_OP_TCP_SET;
+        op = add_op(c, ACTION_OP_TCP_SET);
         get_key(key, masked, &op->tcp.key, &op->tcp.mask, sizeof op->tcp.key);
         return true;
     case OVS_KEY_ATTR_UDP:
-        op->type = ACTION_OP_UDP_SET;
+        op = add_op(c, ACTION_OP_UDP_SET);
         get_key(key, masked, &op->udp.key, &op->udp.mask, sizeof op->udp.key);
         return true;
     default:
@@ -478,30 +537,28 @@ compile_set(const struct nlattr *a, bool masked, struct action_op *op)
     }
 }
 
-/* Makes 'op' of 'a', which check_action() has passed.  Returns false if no
+/* Adds what does 'a', which check_action() has passed.  Returns false if no
  * operation does that. */
 static bool
-compile_action(const struct nlattr *a, struct action_op *op)
+compile_action(struct compiler *c, const struct nlattr *a)
 {
+    const struct ovs_action_push_vlan *vlan;
+
     switch (nl_attr_type(a)) {
     case OVS_ACTION_ATTR_OUTPUT:
-        op->type = ACTION_OP_OUTPUT;
-        op->output.port = nl_attr_get_odp_port(a);
-        op->output.edits_follow = false;
+        add_op(c, ACTION_OP_OUTPUT)->output.port = nl_attr_get_odp_port(a);
+        c->l2 = NULL;
         return true;
     case OVS_ACTION_ATTR_PUSH_VLAN:
-        op->type = ACTION_OP_VLAN_PUSH;
-        memcpy(&op->vlan, nl_attr_get(a), sizeof op->vlan);
-
-        /* Edits find the network header behind tags that they know. */
-        return eth_type_vlan(op->vlan.vlan_tpid);
+        /* pop_vlan takes off only tags that OVS knows. */
+        vlan = nl_attr_get(a);
+        return eth_type_vlan(vlan->vlan_tpid) && push_tag(get_l2(c), vlan);
     case OVS_ACTION_ATTR_POP_VLAN:
-        op->type = ACTION_OP_VLAN_POP;
-        return true;
+        return pop_tag(get_l2(c));
     case OVS_ACTION_ATTR_SET:
-        return compile_set(a, false, op);
+        return compile_set(c, a, false);
     case OVS_ACTION_ATTR_SET_MASKED:
-        return compile_set(a, true, op);
+        return compile_set(c, a, true);
     default:
         return false;
     }
@@ -520,8 +577,10 @@ summarize(struct action_program *p)
         } else {
             p->edits = true;
         }
-        p->n_pushes += op->type == ACTION_OP_VLAN_PUSH;
-        p->n_pops += op->type == ACTION_OP_VLAN_POP;
+        if (op->type == ACTION_OP_L2) {
+            p->n_pushes += op->l2.n_tags;
+            p->n_pops += op->l2.n_pops;
+        }
     }
 }
 
@@ -539,6 +598,7 @@ is_explicit_drop(const struct action_program *p)
 static void
 compile_ops(struct action_program *p)
 {
+    struct compiler c = { .p = p };
     const struct nlattr *a;
     size_t left;
 
@@ -548,14 +608,13 @@ compile_ops(struct action_program *p)
     }
 
     NL_ATTR_FOR_EACH_UNSAFE (a, left, p->actions, p->actions_len) {
-        if (!compile_action(a, &p->ops[p->n_ops])) {
+        if (!compile_action(&c, a)) {
             p->n_ops = 0;
             return;
         }
-        p->n_ops++;
     }
     summarize(p);
-    if (p->n_pushes <= MAX_TAGS && p->n_pops <= MAX_TAGS) {
+    if (p->n_pushes <= ACTION_MAX_TAGS && p->n_pops <= ACTION_MAX_TAGS) {
         p->direct = true;
     } else {
         p->edits = false;

@@ -38,7 +38,7 @@
 
 /* A part of a frame: 'in_data' bytes of its 'len' are at 'p'. */
 struct part {
-    const uint8_t *p;
+    uint8_t *p;
     uint32_t in_data;
     uint32_t len;
 };
@@ -90,7 +90,7 @@ l4_fits(uint8_t proto, const struct part *l4, uint32_t types)
 }
 
 static bool
-ipv4_fits(const struct part *l3, uint32_t types)
+ipv4_fits(const struct part *l3, uint32_t types, struct action_layers *layers)
 {
     const struct ip_header *ip = (const void *) l3->p;
     uint32_t ip_len, tot_len;
@@ -108,11 +108,12 @@ ipv4_fits(const struct part *l3, uint32_t types)
 
     struct part l4 = { l3->p + ip_len, l3->in_data - ip_len,
                        tot_len - ip_len };
+    layers->l4 = l4.p;
     return l4_fits(ip->ip_proto, &l4, types);
 }
 
 static bool
-ipv6_fits(const struct part *l3, uint32_t types)
+ipv6_fits(const struct part *l3, uint32_t types, struct action_layers *layers)
 {
     const struct ovs_16aligned_ip6_hdr *ip = (const void *) l3->p;
     uint32_t payload_len;
@@ -136,6 +137,7 @@ ipv6_fits(const struct part *l3, uint32_t types)
         struct part l4 = { l3->p + IPV6_HEADER_LEN,
                            l3->in_data - IPV6_HEADER_LEN, payload_len };
 
+        layers->l4 = l4.p;
         return l4_fits(ip->ip6_nxt, &l4, types);
     }
     }
@@ -143,7 +145,8 @@ ipv6_fits(const struct part *l3, uint32_t types)
 
 bool
 action_program_fits(const struct action_program *p,
-                    const struct vhost_frame *frame)
+                    const struct vhost_frame *frame,
+                    struct action_layers *layers)
 {
     uint32_t popped = p->n_pops * VLAN_HEADER_LEN;
     ovs_be16 type;
@@ -163,71 +166,45 @@ action_program_fits(const struct action_program *p,
 
     struct part l3 = { frame->data + ofs, frame->data_len - ofs,
                        frame->data_len - ofs + frame->tail_len };
-    return (type == htons(ETH_TYPE_IP) ? ipv4_fits(&l3, p->op_types)
-            : type == htons(ETH_TYPE_IPV6) ? ipv6_fits(&l3, p->op_types)
+    layers->l3 = l3.p;
+    return (type == htons(ETH_TYPE_IP) ? ipv4_fits(&l3, p->op_types, layers)
+            : type == htons(ETH_TYPE_IPV6) ? ipv6_fits(&l3, p->op_types,
+                                                       layers)
             : false);
 }
 
+/* Writing the header anew costs less than moving it: nothing is read in one
+ * piece that was just written in several, which would have to wait until the
+ * writes are out of the processor's store buffer. */
 static void
-vlan_push(struct vhost_frame *frame, const struct ovs_action_push_vlan *vlan)
+l2_edit(struct vhost_frame *frame, const struct action_l2 *l2)
 {
-    struct vlan_eth_header *veh;
-
-    frame->data -= VLAN_HEADER_LEN;
-    frame->data_len += VLAN_HEADER_LEN;
-    memmove(frame->data, frame->data + VLAN_HEADER_LEN, 2 * ETH_ADDR_LEN);
-
-    veh = (void *) frame->data;
-    veh->veth_type = vlan->vlan_tpid;
-    veh->veth_tci = vlan->vlan_tci & htons(~VLAN_CFI);
-}
-
-static void
-vlan_pop(struct vhost_frame *frame)
-{
-    const struct vlan_eth_header *veh = (const void *) frame->data;
-
-    if (frame->data_len >= sizeof *veh && eth_type_vlan(veh->veth_type)) {
-        memmove(frame->data + VLAN_HEADER_LEN, frame->data, 2 * ETH_ADDR_LEN);
-        frame->data += VLAN_HEADER_LEN;
-        frame->data_len -= VLAN_HEADER_LEN;
-    }
-}
-
-static struct eth_addr
-masked_mac(struct eth_addr old, struct eth_addr key, struct eth_addr mask)
-{
-    for (size_t i = 0; i < ARRAY_SIZE(old.be16); i++) {
-        old.be16[i] = key.be16[i] | (old.be16[i] & ~mask.be16[i]);
-    }
-    return old;
-}
-
-static void
-eth_set(struct vhost_frame *frame, const struct ovs_key_ethernet *key,
-        const struct ovs_key_ethernet *mask)
-{
-    struct eth_header *eth = (void *) frame->data;
-
-    eth->eth_dst = masked_mac(eth->eth_dst, key->eth_dst, mask->eth_dst);
-    eth->eth_src = masked_mac(eth->eth_src, key->eth_src, mask->eth_src);
-}
-
-static void *
-find_l3(struct vhost_frame *frame, ovs_be16 *type)
-{
-    return frame->data + skip_tags(frame->data, frame->data_len, UINT_MAX,
-                                   type);
-}
-
-static void *
-find_l4(struct vhost_frame *frame)
-{
+    uint64_t first, first_keep, first_key;
+    uint32_t last, last_keep, last_key;
     ovs_be16 type;
-    uint8_t *l3 = find_l3(frame, &type);
+    uint8_t *data = frame->data;
 
-    return l3 + (type == htons(ETH_TYPE_IP) ? 4 * IP_IHL(l3[0])
-                 : IPV6_HEADER_LEN);
+    BUILD_ASSERT(sizeof first + sizeof last == 2 * ETH_ADDR_LEN);
+    memcpy(&first, data, sizeof first);
+    memcpy(&last, data + sizeof first, sizeof last);
+    memcpy(&first_keep, l2->keep, sizeof first);
+    memcpy(&last_keep, l2->keep + sizeof first, sizeof last);
+    memcpy(&first_key, l2->macs, sizeof first);
+    memcpy(&last_key, l2->macs + sizeof first, sizeof last);
+
+    data += skip_tags(data, frame->data_len, l2->n_pops, &type)
+            - ETH_HEADER_LEN;
+    for (size_t i = 0; i < l2->n_tags; i++) {
+        data -= VLAN_HEADER_LEN;
+        memcpy(data + 2 * ETH_ADDR_LEN, &l2->tags[i], VLAN_HEADER_LEN);
+    }
+
+    first = first_key | (first & first_keep);
+    last = last_key | (last & last_keep);
+    memcpy(data, &first, sizeof first);
+    memcpy(data + sizeof first, &last, sizeof last);
+    frame->data_len += frame->data - data;
+    frame->data = data;
 }
 
 /* Returns the checksum, in the header 'l4' of 'proto', that covers the
@@ -259,15 +236,15 @@ finish_csum(uint8_t proto, ovs_be16 sum)
 }
 
 static void
-ipv4_set_addr(struct ip_header *ip, ovs_16aligned_be32 *addr, ovs_be32 key,
-              ovs_be32 mask)
+ipv4_set_addr(const struct action_layers *layers, ovs_16aligned_be32 *addr,
+              ovs_be32 key, ovs_be32 mask)
 {
+    struct ip_header *ip = (void *) layers->l3;
     ovs_be32 old = get_16aligned_be32(addr);
     ovs_be32 new = key | (old & ~mask);
 
-    if (mask && new != old) {
-        ovs_be16 *sum = find_csum(ip->ip_proto, (uint8_t *) ip
-                                  + 4 * IP_IHL(ip->ip_ihl_ver), false);
+    if (new != old) {
+        ovs_be16 *sum = find_csum(ip->ip_proto, layers->l4, false);
 
         if (sum) {
             *sum = finish_csum(ip->ip_proto, recalc_csum32(*sum, old, new));
@@ -294,22 +271,26 @@ ipv4_set_byte(struct ip_header *ip, uint8_t *field, uint8_t key, uint8_t mask,
 }
 
 static void
-ipv4_set(struct vhost_frame *frame, const struct ovs_key_ipv4 *key,
+ipv4_set(const struct action_layers *layers, const struct ovs_key_ipv4 *key,
          const struct ovs_key_ipv4 *mask)
 {
-    ovs_be16 type;
-    struct ip_header *ip = find_l3(frame, &type);
+    struct ip_header *ip = (void *) layers->l3;
 
-    ipv4_set_addr(ip, &ip->ip_src, key->ipv4_src, mask->ipv4_src);
-    ipv4_set_addr(ip, &ip->ip_dst, key->ipv4_dst, mask->ipv4_dst);
+    if (mask->ipv4_src) {
+        ipv4_set_addr(layers, &ip->ip_src, key->ipv4_src, mask->ipv4_src);
+    }
+    if (mask->ipv4_dst) {
+        ipv4_set_addr(layers, &ip->ip_dst, key->ipv4_dst, mask->ipv4_dst);
+    }
     ipv4_set_byte(ip, &ip->ip_tos, key->ipv4_tos, mask->ipv4_tos, false);
     ipv4_set_byte(ip, &ip->ip_ttl, key->ipv4_ttl, mask->ipv4_ttl, true);
 }
 
 static void
-ipv6_set_addr(struct ovs_16aligned_ip6_hdr *ip, ovs_16aligned_be32 addr[4],
+ipv6_set_addr(const struct action_layers *layers, ovs_16aligned_be32 addr[4],
               const struct in6_addr *key, const struct in6_addr *mask)
 {
+    const struct ovs_16aligned_ip6_hdr *ip = (const void *) layers->l3;
     struct in6_addr new;
     ovs_be16 *sum;
 
@@ -322,7 +303,7 @@ ipv6_set_addr(struct ovs_16aligned_ip6_hdr *ip, ovs_16aligned_be32 addr[4],
         return;
     }
 
-    sum = find_csum(ip->ip6_nxt, ip + 1, true);
+    sum = find_csum(ip->ip6_nxt, layers->l4, true);
     if (sum) {
         *sum = finish_csum(ip->ip6_nxt, recalc_csum128(*sum, addr, &new));
     }
@@ -330,17 +311,16 @@ ipv6_set_addr(struct ovs_16aligned_ip6_hdr *ip, ovs_16aligned_be32 addr[4],
 }
 
 static void
-ipv6_set(struct vhost_frame *frame, const struct ovs_key_ipv6 *key,
+ipv6_set(const struct action_layers *layers, const struct ovs_key_ipv6 *key,
          const struct ovs_key_ipv6 *mask)
 {
-    ovs_be16 type;
-    struct ovs_16aligned_ip6_hdr *ip = find_l3(frame, &type);
+    struct ovs_16aligned_ip6_hdr *ip = (void *) layers->l3;
     ovs_be32 flow = get_16aligned_be32(&ip->ip6_flow);
     ovs_be32 label = flow & htonl(IPV6_LABEL_MASK);
     uint8_t tclass = ntohl(flow) >> 20;
 
-    ipv6_set_addr(ip, ip->ip6_src.be32, &key->ipv6_src, &mask->ipv6_src);
-    ipv6_set_addr(ip, ip->ip6_dst.be32, &key->ipv6_dst, &mask->ipv6_dst);
+    ipv6_set_addr(layers, ip->ip6_src.be32, &key->ipv6_src, &mask->ipv6_src);
+    ipv6_set_addr(layers, ip->ip6_dst.be32, &key->ipv6_dst, &mask->ipv6_dst);
 
     tclass = key->ipv6_tclass | (tclass & ~mask->ipv6_tclass);
     label = key->ipv6_label | (label & ~mask->ipv6_label);
@@ -364,20 +344,20 @@ set_port(ovs_be16 *port, ovs_be16 key, ovs_be16 mask, ovs_be16 *sum)
 }
 
 static void
-tcp_set(struct vhost_frame *frame, const struct ovs_key_tcp *key,
+tcp_set(void *l4, const struct ovs_key_tcp *key,
         const struct ovs_key_tcp *mask)
 {
-    struct tcp_header *tcp = find_l4(frame);
+    struct tcp_header *tcp = l4;
 
     set_port(&tcp->tcp_src, key->tcp_src, mask->tcp_src, &tcp->tcp_csum);
     set_port(&tcp->tcp_dst, key->tcp_dst, mask->tcp_dst, &tcp->tcp_csum);
 }
 
 static void
-udp_set(struct vhost_frame *frame, const struct ovs_key_udp *key,
+udp_set(void *l4, const struct ovs_key_udp *key,
         const struct ovs_key_udp *mask)
 {
-    struct udp_header *udp = find_l4(frame);
+    struct udp_header *udp = l4;
     ovs_be16 *sum = find_csum(IPPROTO_UDP, udp, false);
 
     set_port(&udp->udp_src, key->udp_src, mask->udp_src, sum);
@@ -388,29 +368,24 @@ udp_set(struct vhost_frame *frame, const struct ovs_key_udp *key,
 }
 
 void
-action_edit(const struct action_op *op, struct vhost_frame *frame)
+action_edit(const struct action_op *op, struct vhost_frame *frame,
+            const struct action_layers *layers)
 {
     switch (op->type) {
-    case ACTION_OP_ETH_SET:
-        eth_set(frame, &op->eth.key, &op->eth.mask);
-        break;
-    case ACTION_OP_VLAN_PUSH:
-        vlan_push(frame, &op->vlan);
-        break;
-    case ACTION_OP_VLAN_POP:
-        vlan_pop(frame);
+    case ACTION_OP_L2:
+        l2_edit(frame, &op->l2);
         break;
     case ACTION_OP_IPV4_SET:
-        ipv4_set(frame, &op->ipv4.key, &op->ipv4.mask);
+        ipv4_set(layers, &op->ipv4.key, &op->ipv4.mask);
         break;
     case ACTION_OP_IPV6_SET:
-        ipv6_set(frame, &op->ipv6.key, &op->ipv6.mask);
+        ipv6_set(layers, &op->ipv6.key, &op->ipv6.mask);
         break;
     case ACTION_OP_TCP_SET:
-        tcp_set(frame, &op->tcp.key, &op->tcp.mask);
+        tcp_set(layers->l4, &op->tcp.key, &op->tcp.mask);
         break;
     case ACTION_OP_UDP_SET:
-        udp_set(frame, &op->udp.key, &op->udp.mask);
+        udp_set(layers->l4, &op->udp.key, &op->udp.mask);
         break;
     case ACTION_OP_OUTPUT:
     default:

@@ -294,7 +294,8 @@ find_output(struct pmd *pmd, odp_port_t port_no)
  * an output was tried, else why it went nowhere. */
 static int
 run_program(struct pmd *pmd, const struct action_program *program,
-            const struct port *in, struct vhost_frame *frame)
+            const struct port *in, struct vhost_frame *frame,
+            const struct action_layers *layers)
 {
     const struct action_op *op;
     int fate = PORT_DROP_ACTION;
@@ -311,7 +312,7 @@ run_program(struct pmd *pmd, const struct action_program *program,
                 fate = fate < 0 ? fate : PORT_DROP_NO_PORT;
             }
         } else {
-            action_edit(op, frame);
+            action_edit(op, frame, layers);
         }
     }
     return fate;
@@ -348,11 +349,12 @@ wait_for_earlier(struct pmd *pmd, const struct vhost_frame *frame,
 }
 
 /* Returns the program of 'flow' if it leads 'frame' along the main road, or
- * NULL.  The flow may get another program at any time, so it is this one that
- * is to be run. */
+ * NULL, and tells the 'layers' that it edits.  The flow may get another
+ * program at any time, so it is this one that is to be run. */
 static inline const struct action_program *
 main_road_program(const struct megaflow *flow,
-                  const struct vhost_frame *frame)
+                  const struct vhost_frame *frame,
+                  struct action_layers *layers)
 {
     const struct action_program *program;
 
@@ -363,7 +365,7 @@ main_road_program(const struct megaflow *flow,
     return (program->direct
             && (!program->edits
                 || (!frame->offload.csum
-                    && action_program_fits(program, frame)))
+                    && action_program_fits(program, frame, layers)))
             ? program : NULL);
 }
 
@@ -371,13 +373,13 @@ main_road_program(const struct megaflow *flow,
 static void
 execute_frame(struct pmd *pmd, struct port *in, struct vhost_frame *frame,
               struct megaflow *flow, const struct action_program *program,
-              uint16_t tcp_flags)
+              const struct action_layers *layers, uint16_t tcp_flags)
 {
     struct port_books *books = port_books(in, pmd->slot);
     uint32_t len = frame->data_len + frame->tail_len;
     int fate;
 
-    fate = run_program(pmd, program, in, frame);
+    fate = run_program(pmd, program, in, frame, layers);
     if (fate == PORT_DROP_ACTION) {
         action_program_count_drops(program, 1);
     }
@@ -427,8 +429,10 @@ execute(struct pmd *pmd, struct port *in)
     for (unsigned int i = 0; i < mr->burst.n; i++) {
         struct vhost_frame *frame = mr->burst.frames[i];
         struct megaflow *flow = mr->flows[i];
-        const struct action_program *program = main_road_program(flow, frame);
+        const struct action_program *program;
+        struct action_layers layers;
 
+        program = main_road_program(flow, frame, &layers);
         if (OVS_LIKELY(program)
             && OVS_UNLIKELY(!dp_packet_batch_is_empty(&mr->aside))) {
             flush_aside(pmd, in);
@@ -437,7 +441,8 @@ execute(struct pmd *pmd, struct port *in)
             continue;
         }
         if (OVS_LIKELY(program)) {
-            execute_frame(pmd, in, frame, flow, program, mr->tcp_flags[i]);
+            execute_frame(pmd, in, frame, flow, program, &layers,
+                          mr->tcp_flags[i]);
             n_main++;
         } else {
             flush(pmd);
