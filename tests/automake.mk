@@ -79,6 +79,12 @@ tests_vhost_floor_SOURCES = tests/vhost-floor.c
 tests_vhost_floor_LDADD = $(OVS_LIBS)
 tests_vhost_floor_DEPENDENCIES = $(OVS_ARCHIVES)
 
+# How near two CPUs are to each other.
+noinst_PROGRAMS += tests/cpu-probe
+tests_cpu_probe_SOURCES = tests/cpu-probe.c
+tests_cpu_probe_LDADD = $(OVS_LIBS)
+tests_cpu_probe_DEPENDENCIES = $(OVS_ARCHIVES)
+
 # Where the suites' macros come from: ours first, then OVS's.
 autotest = $(AUTOM4TE) --language=autotest -I tests -I '$(srcdir)' -I '$(OVS_SRC)'
 

@@ -25,9 +25,10 @@ import sys
 import tempfile
 import unittest
 from contextlib import redirect_stdout
+from unittest import mock
 
 from ovs_accel import verify
-from ovs_accel.bench import report, results
+from ovs_accel.bench import near, report, results
 from ovs_accel.bench.__main__ import main, parse
 from ovs_accel.bench.catalog import SCENARIOS
 from ovs_accel.proc import Failure
@@ -51,8 +52,8 @@ main thread:
 
 def run(mpps, cycles, busy=1.0):
     return {"mpps": mpps, "cycles_per_packet": cycles, "busy_share": busy,
-            "cpu_share": 1.0, "packets": 100, "dropped": 1,
-            "transfer_cycles": 90}
+            "cpu_share": 1.0, "packets": 100, "transfer_cycles": 90,
+            "near": 1}
 
 
 def whole(**values):
@@ -63,7 +64,7 @@ def whole(**values):
 
 def trip(p50, p99):
     return {"p50_us": p50, "p99_us": p99, "p99.9_us": 2 * p99,
-            "busy_p50_us": 15, "transfer_cycles": 90}
+            "busy_p50_us": 15, "transfer_cycles": 90, "near": 1}
 
 
 def scenario(**values):
@@ -78,19 +79,25 @@ def row(rounds, failure=None, **values):
 
 class Results(unittest.TestCase):
     def test_stats(self):
-        stats = results.pmd_stats(STATS)
-        self.assertEqual(stats["packets"], 2000)
-        self.assertEqual(stats["cycles_per_packet"], 90)
-        self.assertEqual(stats["busy_share"], 0.9)
-        self.assertEqual(stats["main_road_packets"], 1990)
-        self.assertNotIn("copies", stats)
+        totals = results.pmd_totals(STATS)
+        self.assertEqual(totals, {"packets": 2000, "busy": 180000,
+                                  "idle": 20000, "main_road_packets": 1990})
+        self.assertEqual(results.rates(totals), {"cycles_per_packet": 90,
+                                                 "busy_share": 0.9})
+        self.assertEqual(results.difference(
+            totals, dict(totals, packets=2007))["packets"], 7)
         with self.assertRaises(Failure):
-            results.pmd_stats("main thread:\n  packets received: 7\n")
+            results.pmd_totals("main thread:\n  packets received: 7\n")
+        with self.assertRaises(Failure):
+            results.rates(results.difference(totals, totals))
 
     def test_summary(self):
         side = results.summary([run(1, 300), run(5, 100), run(2, 200)], None)
         self.assertEqual((side["mpps"], side["cycles_per_packet"]), (2, 200))
-        self.assertEqual((side["packets"], side["dropped"]), (300, 3))
+        self.assertEqual(side["packets"], 300)
+        far = dict(run(9, 900), near=0)
+        self.assertEqual(results.summary([run(1, 300), far])["mpps"], 1)
+        self.assertEqual(results.summary([far])["mpps"], 9)
 
     def test_judge(self):
         slow, fast = run(1, 300), run(2.5, 100)
@@ -115,7 +122,9 @@ class Results(unittest.TestCase):
         rounds = [{0: run(1, 300), 1: run(2.5, 100)},
                   {0: run(4, 300), 1: run(8, 100)},
                   {0: run(2, 300), 1: run(6, 100)},
-                  {0: run(9, 300)}]
+                  {0: run(9, 300)},
+                  # The CPUs were far from each other.
+                  {0: run(1, 300), 1: dict(run(9, 100), near=0)}]
         result = row(rounds)
         self.assertEqual((result["value"], result["spread"]), (2.5, [2, 3]))
         self.assertEqual(result["best"], 2)
@@ -125,6 +134,8 @@ class Results(unittest.TestCase):
         self.assertEqual((result["floor_value"], result["floor_spread"]),
                          (5, [3, 6]))
         self.assertEqual(result["floor_best"], 6)
+        results.add_floor(result, rounds[:1], [{2: {"wake_us": 90}}])
+        self.assertEqual(result["floor"]["wake_us"], 90)
 
     def test_row(self):
         rounds = [{0: run(1, 300), 1: run(2.5, 100)}]
@@ -191,7 +202,7 @@ class Results(unittest.TestCase):
         rows, runs = [], {}
         for number, kind in enumerate(SCENARIOS.values()):
             each = kind(parse([]))
-            one = {"cpu": {"cpu_percent": 9, "transfer_cycles": 90},
+            one = {"cpu": {"cpu_percent": 9},
                    "latency": trip(20, 40),
                    "wake": trip(20, 40)}.get(
                        each.metric, dict(run(1, 300, 0.5), gbps=9,
@@ -216,6 +227,10 @@ class Results(unittest.TestCase):
         self.assertIn("FAILED", text)
         self.assertIn("1.00\\*", text)
         self.assertIn("90 to 90 cycles", text)
+        self.assertNotIn("far", text)
+        all_of_it["results"][1]["floor"]["runs"][0]["near"] = 0
+        self.assertRegex(report.restructured(all_of_it),
+                         r"1 of \d+ runs found them far")
         self.assertIn('"macs" 1 2.2 NaN',
                       report.gnuplot_script(all_of_it, "x.svg"))
         with self.assertRaises(Failure):
@@ -243,6 +258,44 @@ class Results(unittest.TestCase):
                     self.assertGreater(os.path.getsize(path(suffix)), 1000)
             with open(path("rst"), encoding="utf-8") as f:
                 self.assertEqual(f.read(), report.restructured(all_of_it))
+
+
+class Clock:
+    """Takes the place of module time."""
+    now = 0
+
+    def monotonic(self):
+        return self.now
+
+    def sleep(self, seconds):
+        self.now += seconds
+
+
+class Slices(unittest.TestCase):
+    def medians(self, transfers, values):
+        """Returns the medians of slices of a second that yield 'values', with
+        looks around them that find 'transfers'.  Patience ends with the last
+        of them."""
+        clock = Clock()
+        looks, slices = iter(transfers), iter(values)
+        cpus = near.Near()
+        cpus._least = 100
+        cpus.transfer_cycles = lambda processes: next(looks)
+
+        def measure():
+            clock.sleep(1)
+            return {"x": next(slices)}
+        with mock.patch.object(near, "time", clock):
+            return cpus.medians(len(values) / near.PATIENCE, [], measure)
+
+    def test_near(self):
+        result = self.medians([90, 110, 400, 410, 100, 400, 95, 105],
+                              [1, 50, 60, 70, 80, 90, 3])
+        self.assertEqual(result, {"x": 1, "transfer_cycles": 110, "near": 1})
+
+    def test_far(self):
+        result = self.medians([400, 110, 400, 410], [5, 6, 90])
+        self.assertEqual(result, {"x": 6, "transfer_cycles": 400, "near": 0})
 
 
 class Verify(unittest.TestCase):

@@ -21,24 +21,17 @@
  * once, to the other guest, and gives buffers back.  So its cycles per packet
  * are the floor that a switch is measured against.
  *
- *     vhost-floor --cpu=1 --seconds=5 vm1.sock vm2.sock
+ *     vhost-floor --cpu=1 vm1.sock vm2.sock
  *
  * connects to the front ends that listen at these sockets (testpmd with
  * virtio-user ports "server=1", say, or "vhost-guest run --listen"), prints
- * "running", and once frames flow forwards for a moment to warm up and then
- * measures.  It ends with a line such as
+ * "running", and forwards until SIGTERM comes or a guest leaves.  For each
+ * line that it reads, and at the end, it prints what it has done so far:
  *
- *     packets=61000000 mpps=12.200 cycles_per_packet=131.0 busy=0.653
+ *     packets=61000000 busy=7991000000 idle=1109000000
  *
- * 'busy' is the share of the time in which there were packets, and the cycles
- * (of the time stamp counter) are those of that time.  Without --seconds it
- * forwards and counts until SIGTERM comes.  It ends, too, when a guest leaves.
- *
- *     vhost-floor --transfer=0,1
- *
- * tells what all this depends on more than on anything else: how many cycles
- * of the time stamp counter it takes to hand a cache line from one CPU to the
- * other.  On virtual machines that changes from one minute to the next.
+ * 'busy' are the cycles (of the time stamp counter) of rounds that found
+ * packets, 'idle' those of the others since the first packet.
  *
  * Not for guests that one does not trust: addresses and indexes are checked,
  * but a guest that breaks the rules, or uses what is not served (buffers of
@@ -76,7 +69,6 @@
 #define SNAPSHOT 128
 #define HDR_LEN sizeof(struct virtio_net_hdr_mrg_rxbuf)
 #define TABLE_SIZE 4096
-#define WARM_UP 0.3             /* Seconds. */
 
 /* Looks at empty rings are this far apart.  Each look takes a cache line away
  * from the guest: without a pause it sends less than half as much. */
@@ -133,9 +125,9 @@ struct buf {
 };
 
 struct totals {
-    uint64_t packets;
-    uint64_t busy;              /* Cycles in which there were packets. */
-    uint64_t all;               /* Cycles. */
+    atomic_uint64_t packets;
+    atomic_uint64_t busy;       /* Cycles of rounds with packets. */
+    atomic_uint64_t idle;       /* Cycles of those without. */
 };
 
 static struct guest guests[2];
@@ -148,10 +140,9 @@ static uint8_t snapshots[BURST][SNAPSHOT];
 static uint32_t table[TABLE_SIZE];
 
 static int cpu = -1;
-static double seconds;
 static atomic_bool stop = false;
 static atomic_bool stopped = true; /* Is the loop out of the rings? */
-static struct totals result;
+static struct totals totals;
 
 static void
 check(bool ok, const struct guest *guest, const char *problem)
@@ -400,15 +391,23 @@ stopping(void)
     return b;
 }
 
-/* Forwards for 'secs' seconds after the first frame, 0 for ever. */
-static struct totals
-forward_until(double secs)
+/* Adds to a counter that only the caller's thread changes. */
+static inline void
+count(atomic_uint64_t *counter, uint64_t n)
 {
-    uint64_t cycles = secs ? secs * rte_get_tsc_hz() : UINT64_MAX;
-    struct totals t = { 0 };
-    uint64_t then = rte_rdtsc();
+    uint64_t value;
 
-    while (!stopping() && t.all < cycles) {
+    atomic_read_relaxed(counter, &value);
+    atomic_store_relaxed(counter, value + n);
+}
+
+static void
+forward_until_stopped(void)
+{
+    uint64_t then = rte_rdtsc();
+    bool begun = false;
+
+    while (!stopping()) {
         unsigned int n = (forward(&guests[0].rings[1], &guests[1].rings[0])
                           + forward(&guests[1].rings[1],
                                     &guests[0].rings[0]));
@@ -418,12 +417,13 @@ forward_until(double secs)
             rte_pause();
         }
         now = rte_rdtsc();
-        t.packets += n;
-        t.busy += n ? now - then : 0;
-        t.all += t.packets ? now - then : 0;
+        begun = begun || n;
+        if (begun) {
+            count(&totals.packets, n);
+            count(n ? &totals.busy : &totals.idle, now - then);
+        }
         then = now;
     }
-    return t;
 }
 
 static void
@@ -444,76 +444,39 @@ loop_main(void *aux OVS_UNUSED)
     if (cpu >= 0) {
         run_on(cpu);
     }
-    if (seconds) {
-        forward_until(WARM_UP);
-    }
-    result = forward_until(seconds);
+    forward_until_stopped();
     atomic_store(&stopped, true);
     return NULL;
 }
 
-/* The machine */
-
-/* A line that goes to and fro TRIPS times in each of SAMPLES samples. */
-#define SAMPLES 500
-#define TRIPS 500
-
-struct transfer {
-    OVS_ALIGNED_VAR(CACHE_LINE_SIZE) atomic_uint32_t turn;
-    OVS_ALIGNED_VAR(CACHE_LINE_SIZE) int cpus[2];
-};
-
 static void
-await_turn(struct transfer *t, uint32_t turn)
+totals_show(void)
 {
-    uint32_t now;
+    uint64_t packets, busy, idle;
 
-    do {
-        atomic_read_explicit(&t->turn, &now, memory_order_acquire);
-    } while (now != turn);
+    atomic_read_relaxed(&totals.packets, &packets);
+    atomic_read_relaxed(&totals.busy, &busy);
+    atomic_read_relaxed(&totals.idle, &idle);
+    printf("packets=%"PRIu64" busy=%"PRIu64" idle=%"PRIu64"\n", packets,
+           busy, idle);
+    fflush(stdout);
+}
+
+static bool
+asked(void)
+{
+    char line[16];
+
+    return fgets(line, sizeof line, stdin) != NULL;
 }
 
 static void *
-transfer_main(void *t_)
+ask_main(void *aux OVS_UNUSED)
 {
-    struct transfer *t = t_;
-
-    run_on(t->cpus[1]);
-    for (uint32_t i = 0; i < SAMPLES * TRIPS; i++) {
-        await_turn(t, 2 * i + 1);
-        atomic_store_explicit(&t->turn, 2 * i + 2, memory_order_release);
+    while (asked()) {
+        totals_show();
     }
     return NULL;
-}
-
-static int
-compare_cycles(const void *a_, const void *b_)
-{
-    const uint64_t *a = a_, *b = b_;
-
-    return *a < *b ? -1 : *a > *b;
-}
-
-/* Prints the median of the cycles that a cache line takes one way. */
-static void
-transfer_show(struct transfer *t)
-{
-    uint64_t cycles[SAMPLES];
-    pthread_t other = ovs_thread_create("transfer", transfer_main, t);
-
-    run_on(t->cpus[0]);
-    for (uint32_t i = 0; i < SAMPLES; i++) {
-        uint64_t then = rte_rdtsc();
-
-        for (uint32_t j = i * TRIPS; j < (i + 1) * TRIPS; j++) {
-            atomic_store_explicit(&t->turn, 2 * j + 1, memory_order_release);
-            await_turn(t, 2 * j + 2);
-        }
-        cycles[i] = rte_rdtsc() - then;
-    }
-    xpthread_join(other, NULL);
-    qsort(cycles, SAMPLES, sizeof *cycles, compare_cycles);
-    printf("transfer=%.1f\n", cycles[SAMPLES / 2] / (2.0 * TRIPS));
 }
 
 /* Sessions */
@@ -666,29 +629,11 @@ guest_connect(struct guest *guest, const char *path)
     }
 }
 
-/* Does all there is to do for "--transfer=CPU,CPU". */
-static void OVS_NO_RETURN
-run_transfer(const char *cpus)
-{
-    static struct transfer transfer;
-    int *c = transfer.cpus;
-    int n = 0;
-
-    if (!ovs_scan(cpus, "%d,%d%n", &c[0], &c[1], &n) || cpus[n]
-        || c[0] == c[1]) {
-        ovs_fatal(0, "--transfer=%s: not two CPUs", cpus);
-    }
-    transfer_show(&transfer);
-    exit(EXIT_SUCCESS);
-}
-
 static void
 parse_options(int argc, char *argv[])
 {
     static const struct option options[] = {
         { "cpu", required_argument, NULL, 'c' },
-        { "seconds", required_argument, NULL, 's' },
-        { "transfer", required_argument, NULL, 't' },
         { NULL, 0, NULL, 0 },
     };
     int opt;
@@ -697,17 +642,10 @@ parse_options(int argc, char *argv[])
         if (opt == 'c' && str_to_int(optarg, 10, &cpu) && cpu >= 0) {
             continue;
         }
-        if (opt == 's' && str_to_double(optarg, &seconds) && seconds > 0) {
-            continue;
-        }
-        if (opt == 't') {
-            run_transfer(optarg);
-        }
         exit(EXIT_FAILURE);
     }
     if (argc - optind != 2) {
-        ovs_fatal(0, "usage: %s [--cpu=N] [--seconds=S] SOCKET SOCKET, or "
-                  "--transfer=CPU,CPU", program_name);
+        ovs_fatal(0, "usage: %s [--cpu=N] SOCKET SOCKET", program_name);
     }
 }
 
@@ -748,13 +686,9 @@ main(int argc, char *argv[])
     if (run) {
         printf("running\n");
         fflush(stdout);
+        ovs_thread_create("ask", ask_main, NULL);
         xpthread_join(ovs_thread_create("loop", loop_main, NULL), NULL);
-        printf("packets=%"PRIu64" mpps=%.3f cycles_per_packet=%.1f "
-               "busy=%.3f\n", result.packets,
-               1e-6 * result.packets * rte_get_tsc_hz() / MAX(result.all, 1),
-               1.0 * result.busy / MAX(result.packets, 1),
-               1.0 * result.busy / MAX(result.all, 1));
-        fflush(stdout);
+        totals_show();
     }
 
     /* librte_vhost's threads are best not asked to end. */

@@ -28,6 +28,7 @@ EXTRA_DIST += \
 	utilities/ovs_accel/bench/guest_to_guest.py \
 	utilities/ovs_accel/bench/latency.py \
 	utilities/ovs_accel/bench/machine.py \
+	utilities/ovs_accel/bench/near.py \
 	utilities/ovs_accel/bench/report.py \
 	utilities/ovs_accel/bench/results.py \
 	utilities/ovs_accel/bench/scenario.py \
@@ -44,4 +45,5 @@ EXTRA_DIST += \
 	utilities/ovs_accel/scripted.py \
 	utilities/ovs_accel/switch.py \
 	utilities/ovs_accel/testpmd.py \
+	utilities/ovs_accel/unixctl.py \
 	utilities/ovs_accel/verify.py

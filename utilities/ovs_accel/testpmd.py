@@ -85,7 +85,7 @@ class Testpmd:
             os.write(pipe, command.encode() + b"\n")
             answer = wait_until("testpmd's answer to `%s'" % command,
                                 lambda: self._answer(seen, command), timeout,
-                                interval=0.02, alive=[self.process])
+                                interval=0.005, alive=[self.process])
         finally:
             os.close(pipe)
         return answer[0]

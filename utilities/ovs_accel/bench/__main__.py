@@ -24,6 +24,7 @@ import time
 from ovs_accel import program
 from ovs_accel.bench import machine, report, results, tcp
 from ovs_accel.bench.catalog import SCENARIOS
+from ovs_accel.bench.near import Near
 from ovs_accel.bench.side import Side
 from ovs_accel.proc import Failure
 from ovs_accel.program import say
@@ -94,13 +95,15 @@ DESCRIPTIONS = (("cache line %.0f", ("transfer_cycles",)),
                 ("p50 %.1f us, p99 %.1f us, p99.9 %.1f us",
                  ("p50_us", "p99_us", "p99.9_us")),
                 ("under load p50 %.1f us", ("busy_p50_us",)),
+                ("%.1f us to wake up a thread", ("wake_us",)),
                 ("%.2f Mpps without the silent ports", ("alone_mpps",)))
 
 
 class Bench:
-    def __init__(self, options, huge):
+    def __init__(self, options, huge, near):
         self.options = options
         self.huge = huge
+        self.near = near
         self.sides = (BASELINE_DATAPATH, options.datapath, "floor")
         self.names = [name for name in SCENARIOS
                       if name in (options.scenario or SCENARIOS)]
@@ -125,7 +128,7 @@ class Bench:
         try:
             # The bare loop takes the place of a switch.
             with Side(BASELINE_DATAPATH if i == results.FLOOR
-                      else self.sides[i], self.huge) as side:
+                      else self.sides[i], self.huge, self.near) as side:
                 result = work(scenario, side, *arguments)
                 text = "; ".join(map(self.describe,
                                      result if isinstance(result, list)
@@ -170,7 +173,9 @@ class Bench:
         at_once = [name for name in self.names if SCENARIOS[name].at_once]
         for name in at_once:
             for i in SCENARIOS[name].sides:
-                result = self.one(name, i, self.measure_all)
+                result = self.one(
+                    name, i, lambda scenario, side: scenario.measure_all(
+                        side, self.options.seconds, self.options.rounds))
                 for number, one in enumerate(result or ()):
                     self.rounds[name][number][i] = one
         for number in range(self.options.rounds):
@@ -181,20 +186,11 @@ class Bench:
                 # the warmer machine.
                 sides = SCENARIOS[name].sides
                 for i in sides if number % 2 == 0 else sides[::-1]:
-                    result = self.one(name, i, self.measure_one)
+                    result = self.one(
+                        name, i, lambda scenario, side: scenario.measure(
+                            side, self.options.seconds))
                     if result is not None:
                         self.rounds[name][number][i] = result
-
-    def measure_all(self, scenario, side):
-        cycles = machine.transfer_cycles()
-        return [dict(one, transfer_cycles=cycles)
-                for one in scenario.measure_all(side, self.options.seconds,
-                                                self.options.rounds)]
-
-    def measure_one(self, scenario, side):
-        cycles = machine.transfer_cycles()
-        return dict(scenario.measure(side, self.options.seconds),
-                    transfer_cycles=cycles)
 
     def results(self):
         rows = []
@@ -240,9 +236,9 @@ def run_all(options):
         tcp.Tcp.PROGRAMS if tcp.Tcp.name in names else ()))
     machine.pick_cpus()
     machine.allow_files(FILES)
-    with machine.HugePages() as pages:
+    with machine.HugePages() as pages, Near() as near:
         say("huge pages: %s" % ("yes" if pages.enough else "no"))
-        bench = Bench(options, pages.enough)
+        bench = Bench(options, pages.enough, near)
         bench.verify()
         bench.measure()
         return bench.results()

@@ -22,7 +22,8 @@ from ovs_accel.bench import (edits, floor, flows, guest_to_guest, latency,
 def _all():
     """Each floor comes next to the scenario that it is the floor of: the
     machine is much the same then."""
-    floors = {scenario.name: scenario for scenario in floor.SCENARIOS}
+    floors = {scenario.name: scenario
+              for scenario in floor.SCENARIOS + latency.FLOORS}
     for module in (guest_to_guest, flows, edits, tso, tcp, side_road, silent,
                    latency):
         for scenario in module.SCENARIOS:

@@ -18,8 +18,14 @@
 import re
 
 from ovs_accel.bench.guest_to_guest import STRAIGHT
+from ovs_accel.bench.near import SLICE
+from ovs_accel.bench.results import FLOOR
 from ovs_accel.bench.scenario import Scenario
 from ovs_accel.proc import Failure
+
+
+WARM_UP_FRAMES = 1000
+AFTER_SILENCE = 10              # Frames in a slice.
 
 
 class Latency(Scenario):
@@ -33,7 +39,6 @@ class Latency(Scenario):
     size = 60
     verifiable = False          # The guests verify each frame.
     gap = 0                     # Microseconds of silence before each frame.
-    warm_up_frames = 1000
     floor = None
 
     def flows(self):
@@ -44,27 +49,27 @@ class Latency(Scenario):
         self.set_up(side)
         side.wait_scripted()
         guests[1].command("echo", "on")
-        return self.round_trips(guests[0], seconds)
+        return side.near.medians(seconds, side.processes(),
+                                 lambda: self.measure_slice(guests[0]))
 
-    def round_trips(self, guest, seconds):
-        """Sends frames for about 'seconds', after some that do not count.
-        Returns percentiles of what they took, in microseconds."""
-        text = guest.command("ping-pong", "count=%d" % self.warm_up_frames,
-                             "size=%d" % self.size)
-        each = float(re.search(r" p50=(\d+)", text).group(1)) / 1e9
-        text = guest.command("ping-pong", "gap=%d" % self.gap,
-                             "size=%d" % self.size, "timeout=600",
-                             "count=%d" % max(100, seconds
-                                              // (each + self.gap / 1e6)))
+    def measure_slice(self, guest):
+        """Returns percentiles, in microseconds, of what round trips take."""
+        busy = self.round_trips(guest, 0, WARM_UP_FRAMES)["p50_us"]
+        if not self.gap:
+            return self.round_trips(guest, 0, int(SLICE * 1e6 // busy))
+        result = self.round_trips(guest, self.gap, AFTER_SILENCE)
+        return dict(result, busy_p50_us=busy)
+
+    def round_trips(self, guest, gap, count):
+        """Sends 'count' frames, each after 'gap' microseconds of silence."""
+        text = guest.command("ping-pong", "gap=%d" % gap, "timeout=600",
+                             "size=%d" % self.size, "count=%d" % count)
         values = dict(re.findall(r"(\S+)=(\d+)", text))
         if values["back"] != values["sent"]:
             raise Failure("%s of %s frames did not come back"
                           % (values["lost"], values["sent"]))
-        result = {name + "_us": int(values[name]) / 1000
-                  for name in ("p50", "p99", "p99.9")}
-        if self.gap:
-            result["busy_p50_us"] = 1e6 * each
-        return result
+        return {name + "_us": int(values[name]) / 1000
+                for name in ("p50", "p99", "p99.9")}
 
 
 class LatencyAfterSilence(Latency):
@@ -72,9 +77,24 @@ class LatencyAfterSilence(Latency):
     about = ("60 bytes, packed rings, one frame after 20 ms of silence, there "
              "and back")
     gap = 20000
+    floor = "floor-latency-silence"
     # Those before are the packets under load.
     metric = "wake"
     target = 100
 
 
+class FloorOfSilence(Latency):
+    """No switch that sleeps gets below this."""
+
+    name = "floor-latency-silence"
+    about = "waking a thread on the other CPU after 20 ms of silence"
+    of = "latency-silence"
+    sides = (FLOOR,)
+
+    def measure(self, side, seconds):
+        return side.near.medians(
+            seconds, [], lambda: {"wake_us": side.near.wake_us()})
+
+
 SCENARIOS = [Latency, LatencyAfterSilence]
+FLOORS = [FloorOfSilence]

@@ -20,7 +20,6 @@ import platform
 import re
 import resource
 
-from ovs_accel import scripted
 from ovs_accel.proc import Failure, run
 from ovs_accel.switch import ENOUGH_HUGE_PAGES, enough_huge_pages
 
@@ -46,14 +45,6 @@ def pick_cpus():
         raise Failure("two cores are needed, one for the switch and one for "
                       "the guests")
     return cpus[0], cpus[1], ",".join(map(str, cpus[2:] or cpus[:1]))
-
-
-def transfer_cycles():
-    """Returns the cycles, of the time stamp counter, that a cache line takes
-    from the guests' CPU to the polling thread's."""
-    text = run([scripted.program("vhost-floor"),
-                "--transfer=%d,%d" % pick_cpus()[:2]])
-    return float(re.search(r"transfer=(\S+)", text).group(1))
 
 
 def allow_files(number):

@@ -18,6 +18,7 @@
 import os
 import subprocess
 
+from ovs_accel.bench.near import SLICE
 from ovs_accel.bench.results import METRICS, limited
 from ovs_accel.proc import Failure
 from ovs_accel.program import say
@@ -69,7 +70,7 @@ def cells(results):
     sides = results["baseline"], results["measured"]
     head = (["scenario"] + ["%s %s" % (side, unit) for _, unit, _ in COLUMNS
                             for side in sides]
-            + ["floor cycles", "floor ratio", "floor best", "ratio",
+            + ["floor cycles", "floor us", "floor ratio", "floor best", "ratio",
                "from-to", "best", "of", "target", "met"])
     names = [result["scenario"] for result in results["results"]]
     lines = []
@@ -81,6 +82,7 @@ def cells(results):
                                        for name, _, form in COLUMNS
                                        for side in both]
         line += [_number(result.get("floor", {}), "cycles_per_packet", "%.0f"),
+                 _number(result.get("floor", {}), "wake_us", "%.1f"),
                  *("%.2f" % result[name] if name in result else "-"
                    for name in ("floor_value", "floor_best"))]
         lines.append(line + _verdict(result))
@@ -116,14 +118,18 @@ def notes(results):
                about["cpus"], " (virtual)" if about["virtual"] else "",
                about["memory_mib"], about["kernel"],
                "huge pages" if about["huge_pages"] else "no huge pages"))
-    transfers = sorted(run["transfer_cycles"] for result in results["results"]
-                       for side in ("baseline", "measured", "floor")
-                       for run in result.get(side, {}).get("runs", ()))
+    runs = [run for result in results["results"]
+            for side in ("baseline", "measured", "floor")
+            for run in result.get(side, {}).get("runs", ())
+            if "near" in run]
+    transfers = sorted(run["transfer_cycles"] for run in runs if run["near"])
     if transfers:
-        text += ("  A cache line took %.0f to %.0f cycles from one of the two "
-                 "CPUs to the other, half of the times up to %.0f."
-                 % (transfers[0], transfers[-1],
-                    transfers[len(transfers) // 2]))
+        text += ("  Slices of %g s count while the two CPUs are near to each "
+                 "other: a cache line took %.0f to %.0f cycles from one to "
+                 "the other." % (SLICE, transfers[0], transfers[-1]))
+    if len(transfers) < len(runs):
+        text += ("  %d of %d runs found them far from each other all the time."
+                 % (len(runs) - len(transfers), len(runs)))
     if any("busy_share" in side and limited(side)
            for result in results["results"]
            for side in (result["baseline"], result["measured"])):

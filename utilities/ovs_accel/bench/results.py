@@ -32,8 +32,12 @@ MAIN_ROAD = 0.999
 # The least share of its rate that a switch keeps beside silent ports.
 SHARE_OF_ALONE = 0.95
 
-# Counters that only accel has: name in the results, name in pmd-stats-show.
-COUNTERS = {"main_road_packets": "main road packets",
+# What is counted: name in the results, name in pmd-stats-show.  The last ones
+# are accel's only.
+COUNTERS = {"packets": "packets received",
+            "busy": "processing cycles",
+            "idle": "idle cycles",
+            "main_road_packets": "main road packets",
             "side_road_packets": "side road packets",
             "copies": "copies",
             "dp_packets_made": "dp_packets made"}
@@ -63,7 +67,7 @@ METRICS = {
     "cpu": (False, False)}
 
 
-def pmd_stats(text):
+def pmd_totals(text):
     """Returns the sums over all polling threads of what pmd-stats-show
     prints."""
     threads = [part for part in re.split(r"(?m)^(?=\S)", text)
@@ -75,26 +79,35 @@ def pmd_stats(text):
             return None
         return sum(int(value.group(1)) for value in values if value)
 
-    packets = total("packets received")
-    busy, idle = total("processing cycles"), total("idle cycles")
-    if not packets or busy is None or idle is None:
+    result = {name: total(line) for name, line in COUNTERS.items()}
+    if None in (result["packets"], result["busy"], result["idle"]):
         raise Failure("pmd-stats-show counts no packets or no cycles")
-    result = {"packets": packets, "cycles_per_packet": busy / packets,
-              "busy_share": busy / (busy + idle)}
-    for name, line in COUNTERS.items():
-        value = total(line)
-        if value is not None:
-            result[name] = value
-    return result
+    return {name: value for name, value in result.items()
+            if value is not None}
+
+
+def difference(before, after):
+    """Returns what was counted between two totals."""
+    return {name: after[name] - before[name] for name in after}
+
+
+def rates(totals):
+    """Returns what there is to know about the cycles in 'totals'."""
+    if not totals["packets"]:
+        raise Failure("no packets were forwarded")
+    return {"cycles_per_packet": totals["busy"] / totals["packets"],
+            "busy_share": totals["busy"] / (totals["busy"] + totals["idle"])}
 
 
 def summary(runs, verified=None):
     """Returns the medians of 'runs' (counters are added up instead) and the
-    runs themselves."""
+    runs themselves.  Those that were made while the CPUs were far from each
+    other count only if there is no other."""
     result = {"runs": runs, "verified": verified}
-    counters = ["packets", "dropped", "frames_verified"] + list(COUNTERS)
-    for name in runs[0] if runs else ():
-        values = [run[name] for run in runs]
+    counters = ["frames_verified"] + list(COUNTERS)
+    counted = [run for run in runs if run.get("near", 1)] or runs
+    for name in counted[0] if counted else ():
+        values = [run[name] for run in counted]
         result[name] = (sum(values) if name in counters
                         else statistics.median(values))
     if result.get("main_road_packets") is not None:
@@ -160,6 +173,14 @@ def value(metric, pairs):
     return statistics.median(worst), [min(worst), max(worst)]
 
 
+def pairs_of(pairs):
+    """Returns those of 'pairs' of runs that were made while the CPUs were near
+    to each other, or all if there is none."""
+    pairs = list(pairs)
+    return [pair for pair in pairs
+            if all(run.get("near", 1) for run in pair)] or pairs
+
+
 def runs_of(rounds, side):
     return [each[side] for each in rounds if side in each]
 
@@ -176,8 +197,8 @@ def row(scenario, rounds, verified, failure):
     if scenario.main_road and share < MAIN_ROAD and not failure:
         result["failure"] = ("only %.2f %% of the packets took the main road"
                              % (100 * share))
-    pairs = [(each[BASELINE], each[MEASURED]) for each in rounds
-             if BASELINE in each and MEASURED in each]
+    pairs = pairs_of((each[BASELINE], each[MEASURED]) for each in rounds
+                     if BASELINE in each and MEASURED in each)
     if pairs:
         metric = resolve(scenario.metric, *sides)
         result["metric"] = metric
@@ -202,16 +223,18 @@ def met(result):
 
 
 def add_floor(result, rounds, floor):
-    """Adds to a row what the bare loop made of the same guests: its busy
-    cycles per packet, and the ratio that it has to the baseline, which is the
-    best that a switch could have.  'floor' has the bare loop's rounds."""
-    pairs = [(each[BASELINE], other[FLOOR])
-             for each, other in zip(rounds, floor)
-             if BASELINE in each and FLOOR in other]
+    """Adds to a row the best that a switch could have.  'floor' has the rounds
+    of what the bare loop made of the same guests, whose ratio to the baseline
+    is in busy cycles per packet, or of what it takes to wake a thread up."""
+    pairs = pairs_of((each[BASELINE], other[FLOOR])
+                     for each, other in zip(rounds, floor)
+                     if BASELINE in each and FLOOR in other)
     if pairs:
         result["floor"] = summary([pair[1] for pair in pairs])
-        result["floor_value"], result["floor_spread"] = value("cycles", pairs)
-        result["floor_best"] = best("cycles", pairs)
+        if "cycles_per_packet" in result["floor"]:
+            result["floor_value"], result["floor_spread"] = value("cycles",
+                                                                  pairs)
+            result["floor_best"] = best("cycles", pairs)
 
 
 def compare(first, second):

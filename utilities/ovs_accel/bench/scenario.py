@@ -135,7 +135,7 @@ class Scenario:
         """Waits until the switch is in the state that is to be measured."""
 
     def measure(self, side, seconds):
-        """Returns what results.pmd_stats() and side.measure() tell."""
+        """Returns what side.measure() tells."""
         devices, options, ports, command = self.generator(side)
         side.start_guests(devices, options, ports)
         self.set_up(side)

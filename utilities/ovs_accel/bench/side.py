@@ -19,17 +19,20 @@ of their own."""
 import os
 import re
 import shutil
+import subprocess
 import tempfile
 import time
 
 from ovs_accel import scripted, verify
 from ovs_accel.bench.machine import pick_cpus
-from ovs_accel.bench.results import pmd_stats
+from ovs_accel.bench.near import SLICE
+from ovs_accel.bench.results import difference, pmd_totals, rates
 from ovs_accel.proc import Process, run, wait_until
 from ovs_accel.program import say
 from ovs_accel.scripted import ScriptedGuest
 from ovs_accel.switch import Switch
 from ovs_accel.testpmd import Testpmd, virtio_user
+from ovs_accel.unixctl import Unixctl
 
 BRIDGE = "br0"
 GUESTS = ("vm1", "vm2")
@@ -39,9 +42,10 @@ MACS = {"vm1": "52:54:00:00:00:01", "vm2": "52:54:00:00:00:02",
 
 
 class Side:
-    def __init__(self, datapath, huge):
+    def __init__(self, datapath, huge, near):
         self.datapath = datapath
         self.huge = huge
+        self.near = near
         self.directory = tempfile.mkdtemp(prefix="ovs-accel-bench.")
         self.guest_cpu, self.pmd_cpu, others = pick_cpus()
         self.switch = Switch(self.directory, datapath, cpus=others)
@@ -50,7 +54,9 @@ class Side:
         self._silent_ports = []
         self._ports = []
         self._watched = ()
-
+        self._unixctl = None
+        # Further guests: processes that are not started here.
+        self.others = []
         self._scripted = [ScriptedGuest(self.directory, name, number)
                           for number, name in enumerate(GUESTS)]
         self.floor = Process(self.directory, "vhost-floor")
@@ -59,6 +65,8 @@ class Side:
         return self
 
     def __exit__(self, kind, error, trace):
+        if self._unixctl is not None:
+            self._unixctl.close()
         self.testpmd.stop()
         for guest in self._scripted:
             guest.stop()
@@ -113,12 +121,15 @@ class Side:
             total += sum(map(int, re.findall(r"drop=(\d+)", text)))
         return total
 
-    def start_floor(self, seconds):
+    def start_floor(self):
         """Starts the bare loop, in place of a switch, between the guests."""
         self.floor.start(
-            [scripted.program("vhost-floor"), "--cpu=%d" % self.pmd_cpu,
-             "--seconds=%g" % seconds]
-            + [self.path(name + ".sock") for name in GUESTS])
+            [scripted.program("vhost-floor"), "--cpu=%d" % self.pmd_cpu]
+            + [self.path(name + ".sock") for name in GUESTS],
+            stdin=subprocess.PIPE)
+        wait_until("the bare loop to run",
+                   lambda: "running" in self.floor.output(), 20, 0.02,
+                   alive=[self.floor])
 
     # The guests.
 
@@ -191,26 +202,62 @@ class Side:
                    lambda: min(received()) > 1000, 20)
         time.sleep(SETTLE)
 
+    def processes(self):
+        """Returns the processes that keep the two CPUs busy."""
+        return [process for process in
+                [self.switch.vswitchd, self.testpmd.process, self.floor]
+                + [guest.process for guest in self._scripted] + self.others
+                if process.alive()]
+
+    def totals(self):
+        """Returns what the polling threads have counted so far."""
+        if self.floor.alive():
+            return self._floor_totals()
+        if self._unixctl is None:
+            self._unixctl = Unixctl(self.path(
+                "ovs-vswitchd.%d.ctl" % self.switch.vswitchd.pid))
+        return pmd_totals(self._unixctl.command(
+            "dpif-%s/pmd-stats-show" % self.datapath))
+
+    def _floor_totals(self):
+        seen = self.floor.output().count("\n")
+        self.floor.stdin.write(b"\n")
+        self.floor.stdin.flush()
+        wait_until("the bare loop to answer",
+                   lambda: self.floor.output().count("\n") > seen, 10, 0.001,
+                   alive=[self.floor])
+        last = self.floor.output().splitlines()[-1]
+        return {name: int(value)
+                for name, value in re.findall(r"(\w+)=(\d+)", last)}
+
     def measure(self, seconds, delivered=1, received=None):
         """Returns what was measured within 'seconds' of frames flowing, of
         which the flows let 'delivered' through.  'received' returns how many
         frames each guest has received; without it they are testpmd's."""
         received = received or self.received
-        command = "dpif-%s/pmd-stats-" % self.datapath
-        self.switch.appctl(command + "clear")
-        cpu_before = cpu_times(self.switch.vswitchd.pid)
-        before, began = received(), time.monotonic()
-        time.sleep(seconds)
-        after, ended = received(), time.monotonic()
-        cpu_after = cpu_times(self.switch.vswitchd.pid)
-        result = pmd_stats(self.switch.appctl(command + "show"))
-        result["cpu_share"] = min(1, max(
-            used - cpu_before.get(thread, 0)
-            for thread, used in cpu_after.items()) / (ended - began))
-        result["mpps"] = ((sum(after) - sum(before)) / delivered
-                          / (ended - began) / 1e6)
-        result["dropped"] = self.dropped()
+        before = sum(received()), self.totals()
+        result = self.near.medians(seconds, self.processes(), self._slice)
+        after = sum(received()), self.totals()
+        result.update(difference(before[1], after[1]))
+        # The guests are too slow to be asked in each slice.
+        result["mpps"] *= ((after[0] - before[0]) / delivered
+                           / result["packets"])
         return result
+
+    def _slice(self):
+        """Returns what is measured within a moment; "mpps" are the packets
+        that the polling threads receive."""
+        pid = (self.floor if self.floor.alive() else self.switch.vswitchd).pid
+        cpu_before = cpu_times(pid)
+        before, began = self.totals(), time.monotonic()
+        time.sleep(SLICE)
+        totals, took = (difference(before, self.totals()),
+                        time.monotonic() - began)
+        cpu_after = cpu_times(pid)
+        return dict(rates(totals), mpps=totals["packets"] / took / 1e6,
+                    cpu_share=min(1, max(
+                        used - cpu_before.get(thread, 0)
+                        for thread, used in cpu_after.items()) / took))
 
     def measure_cpu(self, seconds):
         """Returns the processor time that the switch takes."""

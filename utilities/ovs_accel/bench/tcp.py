@@ -17,7 +17,6 @@
 
 import os
 import re
-import time
 
 from ovs_accel.bench.scenario import Scenario
 from ovs_accel.bench.side import BRIDGE, GUESTS, MACS
@@ -52,6 +51,7 @@ class Tcp(Scenario):
                 guest.start(side.path(guest.name + ".sock"), address + "/24",
                             MACS[guest.name], packed=self.packed)
                 os.sched_setaffinity(guest.process.pid, {side.guest_cpu})
+                side.others.append(guest.process)
             self.set_up(side)
             for guest in guests:
                 guest.wait_booted()
@@ -71,11 +71,13 @@ class Tcp(Scenario):
                 guest.stop()
 
     def measure_one(self, side, seconds):
-        before, began = self.sent(side, "bytes"), time.monotonic()
+        before = {unit: sum(self.sent(side, unit))
+                  for unit in ("bytes", "pkts")}
         result = side.measure(seconds,
                               received=lambda: self.sent(side, "pkts"))
-        sent = sum(self.sent(side, "bytes")) - sum(before)
-        result["gbps"] = sent * 8e-9 / (time.monotonic() - began)
+        size = ((sum(self.sent(side, "bytes")) - before["bytes"])
+                / (sum(self.sent(side, "pkts")) - before["pkts"]))
+        result["gbps"] = result["mpps"] * size * 8 / 1000
         result["frames_verified"] = 0
         return result
 

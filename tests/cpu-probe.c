@@ -1,0 +1,213 @@
+/*
+ * Copyright (c) 2026 The OVS-Accel Authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+/* Two properties of a pair of CPUs, on which the speed of guests and switch
+ * depends more than on anything else, and which change from one moment to the
+ * next where CPUs are virtual.
+ *
+ *     cpu-probe 0 1
+ *
+ * prints, for each line "transfer" that it reads, how many cycles of the time
+ * stamp counter it takes to hand a cache line from CPU 0 to CPU 1 or back, and
+ * for each line "wake" how many microseconds it takes CPU 0, after 20 ms in
+ * which neither did anything, to wake up a thread that sleeps on CPU 1. */
+
+#include <config.h>
+
+#include <errno.h>
+#include <rte_cycles.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "ovs-atomic.h"
+#include "ovs-thread.h"
+#include "util.h"
+
+/* A line goes to and fro TRIPS times in each of SAMPLES samples. */
+#define SAMPLES 21
+#define TRIPS 100
+
+#define WAKES 11
+#define SILENCE 20000           /* Microseconds. */
+
+#define CACHE_LINE 128          /* Two: some CPUs fetch pairs. */
+
+static struct {
+    OVS_ALIGNED_VAR(CACHE_LINE) atomic_uint32_t turn;
+    OVS_ALIGNED_VAR(CACHE_LINE) int cpus[2];
+} pair;
+
+static int wake_fd;
+static OVS_ALIGNED_VAR(CACHE_LINE) atomic_uint32_t n_woken;
+static atomic_llong woken_at;   /* In nanoseconds. */
+
+static void
+run_on(int where)
+{
+    cpu_set_t set;
+
+    CPU_ZERO(&set);
+    CPU_SET(where, &set);
+    if (pthread_setaffinity_np(pthread_self(), sizeof set, &set)) {
+        ovs_fatal(0, "cannot run on CPU %d", where);
+    }
+}
+
+static long long int
+now_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * 1000000000LL + now.tv_nsec;
+}
+
+static int
+compare(const void *a_, const void *b_)
+{
+    const double *a = a_, *b = b_;
+
+    return *a < *b ? -1 : *a > *b;
+}
+
+static void
+show_median(double values[], size_t n)
+{
+    qsort(values, n, sizeof *values, compare);
+    printf("%.1f\n", values[n / 2]);
+    fflush(stdout);
+}
+
+static void
+await(atomic_uint32_t *counter, uint32_t value)
+{
+    uint32_t now;
+
+    do {
+        atomic_read_explicit(counter, &now, memory_order_acquire);
+    } while (now != value);
+}
+
+static void *
+transfer_main(void *aux OVS_UNUSED)
+{
+    run_on(pair.cpus[1]);
+    for (uint32_t i = 0; i < SAMPLES * TRIPS; i++) {
+        await(&pair.turn, 2 * i + 1);
+        atomic_store_explicit(&pair.turn, 2 * i + 2, memory_order_release);
+    }
+    return NULL;
+}
+
+static void
+show_transfer(void)
+{
+    double cycles[SAMPLES];
+    pthread_t other;
+
+    atomic_store(&pair.turn, 0);
+    other = ovs_thread_create("transfer", transfer_main, NULL);
+    for (uint32_t i = 0; i < SAMPLES; i++) {
+        uint64_t then = rte_rdtsc();
+
+        for (uint32_t j = i * TRIPS; j < (i + 1) * TRIPS; j++) {
+            atomic_store_explicit(&pair.turn, 2 * j + 1, memory_order_release);
+            await(&pair.turn, 2 * j + 2);
+        }
+        cycles[i] = (rte_rdtsc() - then) / (2.0 * TRIPS);
+    }
+    xpthread_join(other, NULL);
+    show_median(cycles, SAMPLES);
+}
+
+/* Sleeps as polling threads do. */
+static void *
+wake_main(void *aux OVS_UNUSED)
+{
+    struct epoll_event event = { .events = EPOLLIN };
+    int epoll_fd = epoll_create1(0);
+
+    run_on(pair.cpus[1]);
+    if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, wake_fd, &event)) {
+        ovs_fatal(errno, "epoll_ctl");
+    }
+    for (uint32_t i = 0; i < WAKES; i++) {
+        eventfd_t value;
+
+        while (epoll_wait(epoll_fd, &event, 1, -1) != 1) {
+            continue;
+        }
+        atomic_store(&woken_at, now_ns());
+        ignore(eventfd_read(wake_fd, &value));
+        atomic_store(&n_woken, i + 1);
+    }
+    close(epoll_fd);
+    return NULL;
+}
+
+static void
+show_wake(void)
+{
+    double us[WAKES];
+    pthread_t other;
+
+    atomic_store(&n_woken, 0);
+    other = ovs_thread_create("wake", wake_main, NULL);
+    for (uint32_t i = 0; i < WAKES; i++) {
+        long long int then, now;
+
+        usleep(SILENCE);
+        then = now_ns();
+        if (eventfd_write(wake_fd, 1)) {
+            ovs_fatal(errno, "eventfd_write");
+        }
+        await(&n_woken, i + 1);
+        atomic_read(&woken_at, &now);
+        us[i] = (now - then) / 1000.0;
+    }
+    xpthread_join(other, NULL);
+    show_median(us, WAKES);
+}
+
+int
+main(int argc, char *argv[])
+{
+    char line[16];
+
+    set_program_name(argv[0]);
+    if (argc != 3 || !str_to_int(argv[1], 10, &pair.cpus[0])
+        || !str_to_int(argv[2], 10, &pair.cpus[1])
+        || pair.cpus[0] == pair.cpus[1]) {
+        ovs_fatal(0, "usage: %s CPU CPU, with two CPUs", program_name);
+    }
+    wake_fd = eventfd(0, EFD_NONBLOCK);
+    run_on(pair.cpus[0]);
+    while (fgets(line, sizeof line, stdin)) {
+        if (!strcmp(line, "transfer\n")) {
+            show_transfer();
+        } else if (!strcmp(line, "wake\n")) {
+            show_wake();
+        } else {
+            ovs_fatal(0, "neither \"transfer\" nor \"wake\": %s", line);
+        }
+    }
+    return EXIT_SUCCESS;
+}

@@ -1,0 +1,114 @@
+# Copyright (c) 2026 The OVS-Accel Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at:
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+
+"""Measuring in slices, while the two CPUs are near to each other.
+
+Where a virtual machine's CPUs run on the machine beneath is not for it to
+choose, and changes: at one moment they share a cache, at the next they do not,
+and whatever passes from one to the other costs several times as much.  Two
+switches can only be compared at moments that are alike."""
+
+import os
+import signal
+import statistics
+import subprocess
+import time
+
+from ovs_accel import scripted
+from ovs_accel.bench.machine import pick_cpus
+from ovs_accel.proc import Failure
+
+SLICE = 0.1                     # Seconds.
+SETTLED = 0.02                  # Seconds from going on to measuring.
+# CPUs are near while a cache line takes less than so many times the least
+# that it was ever seen to take.
+FAR = 2
+LOOKS = 200                     # To find that least.
+# Waits for so many times the seconds that are to be measured.
+PATIENCE = 8
+
+
+class Near:
+    """Tells how near to each other the CPUs are: in cycles, of the time stamp
+    counter, that a cache line takes from one to the other."""
+
+    def __init__(self):
+        self._least = None
+        self._probe = None
+
+    def __enter__(self):
+        # It has its own session, to not get Ctrl-C, and ends with its input.
+        self._probe = subprocess.Popen(
+            [scripted.program("cpu-probe")] + [str(cpu) for cpu
+                                               in pick_cpus()[:2]],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8",
+            start_new_session=True)
+        self._least = min(self._ask("transfer") for _ in range(LOOKS))
+        return self
+
+    def __exit__(self, kind, error, trace):
+        self._probe.stdin.close()
+        self._probe.wait()
+
+    def _ask(self, question):
+        self._probe.stdin.write(question + "\n")
+        self._probe.stdin.flush()
+        answer = self._probe.stdout.readline()
+        if not answer:
+            raise Failure("cpu-probe has ended")
+        return float(answer)
+
+    def wake_us(self):
+        """Returns how many microseconds it takes the guests' CPU to wake up a
+        thread on the other one, after silence, with everything idle."""
+        return self._ask("wake")
+
+    def transfer_cycles(self, processes):
+        """Stops 'processes', which keep the CPUs busy, for a look."""
+        try:
+            for process in processes:
+                os.kill(process.pid, signal.SIGSTOP)
+            cycles = self._ask("transfer")
+        finally:
+            for process in processes:
+                os.kill(process.pid, signal.SIGCONT)
+        self._least = min(self._least, cycles)
+        time.sleep(SETTLED)
+        return cycles
+
+    def medians(self, seconds, processes, measure):
+        """Calls 'measure', which takes about SLICE seconds and returns a
+        dictionary of numbers, with looks in between at how near the CPUs are,
+        until 'seconds' of it lie between two looks that found them near.
+        Returns the medians of what it returned then.  If the machine does not
+        allow that, they are those of all calls, and "near" is 0 and not 1."""
+        everything, near = [], []
+        taken, began = 0, time.monotonic()
+        before = self.transfer_cycles(processes)
+        while (taken < seconds
+               and time.monotonic() - began < PATIENCE * seconds):
+            start = time.monotonic()
+            result = measure()
+            took = time.monotonic() - start
+            after = self.transfer_cycles(processes)
+            result["transfer_cycles"] = max(before, after)
+            everything.append(result)
+            if result["transfer_cycles"] < FAR * self._least:
+                near.append(result)
+                taken += took
+            before = after
+        slices = near or everything
+        return dict({name: statistics.median(one[name] for one in slices)
+                     for name in slices[0]}, near=int(bool(near)))
