@@ -118,6 +118,9 @@ make_sample(struct sample *s, uint32_t max_payload)
         s->hdr.gso_type = (s->v6 ? VIRTIO_NET_HDR_GSO_TCPV6
                            : VIRTIO_NET_HDR_GSO_TCPV4);
         s->hdr.gso_size = size / VHOST_MAX_SEGMENTS + 1 + random_range(3000);
+        if (s->data[s->l4 + 13] & TCP_CWR) {
+            s->hdr.gso_type |= VIRTIO_NET_HDR_GSO_ECN;
+        }
     }
 }
 
@@ -211,7 +214,8 @@ test_packet(const struct sample *s, const struct vhost_offload *o)
     ovs_assert(back.csum && back.csum_start == o->csum_start
                && back.csum_offset == o->csum_offset);
     if (o->gso != VHOST_GSO_NONE && s->len - s->l3 > 1500) {
-        ovs_assert(back.gso == o->gso && back.hdr_len == o->hdr_len);
+        ovs_assert(back.gso == o->gso && back.hdr_len == o->hdr_len
+                   && back.ecn == o->ecn);
         ovs_assert(back.gso_size == 1500 - (s->payload - s->l3));
     } else {
         ovs_assert(back.gso == VHOST_GSO_NONE);
@@ -220,6 +224,26 @@ test_packet(const struct sample *s, const struct vhost_offload *o)
     }
     ovs_assert(s->v6 || !csum(data + s->l3, 20));
     dp_packet_delete(packet);
+}
+
+/* To the header for another guest, and who is to do the work. */
+static void
+test_hdr(const struct sample *s, const struct vhost_offload *o)
+{
+    uint32_t ecn = 1u << VIRTIO_NET_F_GUEST_ECN;
+    struct virtio_net_hdr_v1 hdr = { .flags = 0 };
+
+    vhost_offload_to_hdr(o, &hdr);
+    if (o->gso != VHOST_GSO_NONE) {
+        ovs_assert(hdr.gso_type == s->hdr.gso_type);
+        ovs_assert(hdr.gso_size == s->hdr.gso_size);
+        ovs_assert(o->ecn == !!(s->data[s->l4 + 13] & TCP_CWR));
+    } else {
+        ovs_assert(hdr.gso_type == VIRTIO_NET_HDR_GSO_NONE);
+    }
+    ovs_assert(vhost_offload_is_served(o, VHOST_OFFLOAD_FEATURES));
+    ovs_assert(vhost_offload_is_served(o, VHOST_OFFLOAD_FEATURES & ~ecn)
+               == !(hdr.gso_type & VIRTIO_NET_HDR_GSO_ECN));
 }
 
 static void
@@ -232,6 +256,7 @@ test_good(void)
     ovs_assert(parse(&s, &o) && o.csum);
     ovs_assert((o.gso != VHOST_GSO_NONE)
                == (s.hdr.gso_type && s.len - s.payload > s.hdr.gso_size));
+    test_hdr(&s, &o);
     test_packet(&s, &o);
     if (o.gso != VHOST_GSO_NONE) {
         test_segments(&s, &o);
@@ -320,10 +345,18 @@ test_refused(void)
     ovs_assert(!vhost_offload_from_hdr(&s.hdr, 0, s.data, 128, s.len, &o));
     ovs_assert(!vhost_offload_from_hdr(&s.hdr, 1u << VIRTIO_NET_F_CSUM,
                                        s.data, 128, s.len, &o));
+    s.hdr.gso_type |= VIRTIO_NET_HDR_GSO_ECN;
+    ovs_assert(!vhost_offload_from_hdr(
+                   &s.hdr,
+                   VHOST_OFFLOAD_FEATURES & ~(1u << VIRTIO_NET_F_HOST_ECN),
+                   s.data, 128, s.len, &o));
+    s.hdr.gso_type &= ~VIRTIO_NET_HDR_GSO_ECN;
     s.hdr.gso_size = 0;
     ovs_assert(!parse(&s, &o));
     s.hdr.gso_size = 100;
     s.hdr.gso_type ^= VIRTIO_NET_HDR_GSO_TCPV4 ^ VIRTIO_NET_HDR_GSO_TCPV6;
+    ovs_assert(!parse(&s, &o));
+    s.hdr.gso_type = VIRTIO_NET_HDR_GSO_ECN;
     ovs_assert(!parse(&s, &o));
     s.hdr.gso_type = VIRTIO_NET_HDR_GSO_NONE;
     ovs_assert(parse(&s, &o));

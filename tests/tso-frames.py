@@ -21,7 +21,7 @@ usage: tso-frames.py FRAME partial | whole | header | segments MSS
 
 FRAME is "tcp4", "tcp6", "udp4" or "udp6", a colon, the number of bytes of
 payload, and perhaps changes: ":smac" (another source address), ":sip" (another
-IPv4 source address).  "partial" is what a guest sends that leaves the checksum
+IPv4 source address), ":cwr" (flag CWR of TCP is set).  "partial" is what a guest sends that leaves the checksum
 to others, "whole" the same with its checksum, and "segments" what TCP
 segmentation makes of it.  "header" is the virtio-net header with which a guest
 asks for that, with the given MSS, or for the checksum alone if it is 0.
@@ -58,6 +58,7 @@ class Frame:
             "fd" + "00" * 14 + "01" + "fd" + "00" * 14 + "02" if self.v6
             else ("0a090909" if "sip" in changes else "0a010001")
             + "0a020001")
+        self.cwr = 0x80 if "cwr" in changes else 0
         self.l4 = 14 + (40 if self.v6 else 20)
         self.csum_offset = 16 if self.tcp else 6
         self.l4_len = 32 if self.tcp else 8
@@ -81,6 +82,7 @@ class Frame:
 
     def make(self, start, end, partial=False, flags=0x18, index=0):
         payload = self.payload[start:end]
+        flags |= 0 if index else self.cwr
         size = self.l4_len + len(payload)
         pseudo = checksum(self.addresses + struct.pack(
             "!HH", TCP if self.tcp else UDP, size))
@@ -92,7 +94,7 @@ class Frame:
                 + self.layer4(start, flags, csum, len(payload)) + payload)
 
     def header(self, mss):
-        gso = 0 if not mss else 4 if self.v6 else 1
+        gso = 0 if not mss else (4 if self.v6 else 1) | self.cwr
         return header(1, gso, 0, mss, self.l4, self.csum_offset)
 
 
@@ -117,7 +119,8 @@ def odd_headers(frame):
         (1, gso, 0, 1000, l4 + 2, ofs),
         (1, gso, 0, 1000, l4, ofs + 2),
         (1, 5 - gso, 0, 1000, l4, ofs),     # Of the other IP.
-        (1, gso | 0x80, 0, 1000, l4, ofs),  # Not negotiated: ECN, UDP.
+        (1, 0x80, 0, 1000, l4, ofs),        # ECN of nothing.
+        (1, 0x82, 0, 1000, l4, ofs),        # Not negotiated: UDP.
         (1, 3, 0, 1000, l4, ofs),
         (1, 5, 0, 1000, l4, ofs),
         (1, 0x40, 0, 1000, l4, ofs),

@@ -293,7 +293,12 @@ rx_hdr_is_ok(const struct vg_dev *dev, const struct virtio_net_hdr *hdr)
         || (csum && !vg_dev_has(dev, VIRTIO_NET_F_GUEST_CSUM))) {
         return false;
     }
-    switch (hdr->gso_type) {
+    if (hdr->gso_type & VIRTIO_NET_HDR_GSO_ECN
+        && (hdr->gso_type == VIRTIO_NET_HDR_GSO_ECN
+            || !vg_dev_has(dev, VIRTIO_NET_F_GUEST_ECN))) {
+        return false;
+    }
+    switch (hdr->gso_type & ~VIRTIO_NET_HDR_GSO_ECN) {
     case VIRTIO_NET_HDR_GSO_NONE:
         return true;
     case VIRTIO_NET_HDR_GSO_TCPV4:

@@ -279,12 +279,14 @@ offload_features(int opt)
     case OPT_TX_OFFLOADS:
         return (UINT64_C(1) << VIRTIO_NET_F_CSUM
                 | UINT64_C(1) << VIRTIO_NET_F_HOST_TSO4
-                | UINT64_C(1) << VIRTIO_NET_F_HOST_TSO6);
+                | UINT64_C(1) << VIRTIO_NET_F_HOST_TSO6
+                | UINT64_C(1) << VIRTIO_NET_F_HOST_ECN);
 
     case OPT_RX_TSO:
         return (CSUM_FEATURE
                 | UINT64_C(1) << VIRTIO_NET_F_GUEST_TSO4
-                | UINT64_C(1) << VIRTIO_NET_F_GUEST_TSO6);
+                | UINT64_C(1) << VIRTIO_NET_F_GUEST_TSO6
+                | UINT64_C(1) << VIRTIO_NET_F_GUEST_ECN);
 
     default:
         return CSUM_FEATURE;

@@ -157,6 +157,7 @@ vhost_offload_from_hdr(const struct virtio_net_hdr_v1 *hdr, uint32_t features,
                        const uint8_t *data, uint32_t data_len, uint32_t len,
                        struct vhost_offload *o)
 {
+    uint8_t gso_type = hdr->gso_type & ~VIRTIO_NET_HDR_GSO_ECN;
     uint32_t wanted = 1u << VIRTIO_NET_F_CSUM;
 
     memset(o, 0, sizeof *o);
@@ -165,8 +166,15 @@ vhost_offload_from_hdr(const struct virtio_net_hdr_v1 *hdr, uint32_t features,
     o->csum_offset = hdr->csum_offset;
     o->csum_l4 = is_l4_csum(o, data, data_len);
     o->gso_size = hdr->gso_size;
-    switch (hdr->gso_type) {
+    if (hdr->gso_type != gso_type) {
+        o->ecn = true;
+        wanted |= 1u << VIRTIO_NET_F_HOST_ECN;
+    }
+    switch (gso_type) {
     case VIRTIO_NET_HDR_GSO_NONE:
+        if (o->ecn) {
+            return false;
+        }
         break;
     case VIRTIO_NET_HDR_GSO_TCPV4:
         wanted |= 1u << VIRTIO_NET_F_HOST_TSO4;
@@ -181,8 +189,8 @@ vhost_offload_from_hdr(const struct virtio_net_hdr_v1 *hdr, uint32_t features,
             && (features & wanted) == wanted
             && o->csum_start >= ETH_HEADER_LEN
             && o->csum_start + o->csum_offset + sizeof(ovs_be16) <= len
-            && (hdr->gso_type == VIRTIO_NET_HDR_GSO_NONE
-                || check_segmentation(hdr->gso_type, data, data_len, len, o)));
+            && (gso_type == VIRTIO_NET_HDR_GSO_NONE
+                || check_segmentation(gso_type, data, data_len, len, o)));
 }
 
 void
@@ -196,6 +204,7 @@ vhost_offload_to_hdr(const struct vhost_offload *o,
         hdr->gso_type = (o->gso == VHOST_GSO_TCP6
                          ? VIRTIO_NET_HDR_GSO_TCPV6
                          : VIRTIO_NET_HDR_GSO_TCPV4);
+        hdr->gso_type |= o->ecn ? VIRTIO_NET_HDR_GSO_ECN : 0;
         hdr->gso_size = o->gso_size;
         hdr->hdr_len = o->hdr_len;
     }
@@ -211,6 +220,9 @@ vhost_offload_is_served(const struct vhost_offload *o, uint32_t features)
         wanted |= 1u << VIRTIO_NET_F_GUEST_TSO4;
     } else if (o->gso == VHOST_GSO_TCP6) {
         wanted |= 1u << VIRTIO_NET_F_GUEST_TSO6;
+    }
+    if (o->gso != VHOST_GSO_NONE && o->ecn) {
+        wanted |= 1u << VIRTIO_NET_F_GUEST_ECN;
     }
     return (features & wanted) == wanted;
 }
@@ -373,6 +385,7 @@ ask_for_segments(struct dp_packet *packet, bool v6, uint32_t max_frame,
         return false;
     }
     o->gso_size = mtu - (o->hdr_len - o->l3);
+    o->ecn = TCP_FLAGS(tcp->tcp_ctl) & TCP_CWR;
     o->gso = (len - o->hdr_len <= o->gso_size ? VHOST_GSO_NONE
               : v6 ? VHOST_GSO_TCP6 : VHOST_GSO_TCP4);
     return DIV_ROUND_UP(len - o->hdr_len, o->gso_size) <= VHOST_MAX_SEGMENTS;

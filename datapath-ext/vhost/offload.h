@@ -30,13 +30,16 @@
 struct dp_packet;
 struct vhost_offload;
 
-/* Virtio features of offloads: all are in the first 32 bits. */
+/* Virtio features of offloads: all are in the first 32 bits.  Segmentation of
+ * UDP (USO) is not among them: OVS's packets have no flag for it. */
 #define VHOST_OFFLOAD_FEATURES ((1u << VIRTIO_NET_F_CSUM)           \
                                 | (1u << VIRTIO_NET_F_GUEST_CSUM)   \
                                 | (1u << VIRTIO_NET_F_HOST_TSO4)    \
                                 | (1u << VIRTIO_NET_F_HOST_TSO6)    \
+                                | (1u << VIRTIO_NET_F_HOST_ECN)     \
                                 | (1u << VIRTIO_NET_F_GUEST_TSO4)   \
-                                | (1u << VIRTIO_NET_F_GUEST_TSO6))
+                                | (1u << VIRTIO_NET_F_GUEST_TSO6)   \
+                                | (1u << VIRTIO_NET_F_GUEST_ECN))
 
 /* Those without which a guest may not ask for anything in a frame's header
  * (virtio 1.2, section 5.1.6.2). */

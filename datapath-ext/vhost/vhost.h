@@ -218,6 +218,7 @@ struct vhost_offload {
                                  * where OVS sees these: no flow matches on
                                  * it. */
     uint8_t gso;                /* ...before, cut it up: 'enum vhost_gso'. */
+    bool ecn;                   /* Only the first segment may have CWR set. */
     uint16_t csum_start;
     uint16_t csum_offset;       /* Place of the sum, from 'csum_start'. */
     uint16_t gso_size;          /* Payload of a segment, at least 1. */
