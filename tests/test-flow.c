@@ -311,6 +311,52 @@ cache_test_lookup(struct cache_test *t, const struct test_frame *f)
     }
 }
 
+/* Looks up a burst of frames like 'f', many of them equal to the one before,
+ * all at once and one by one. */
+static void
+cache_test_burst(struct cache_test *t, const struct test_frame *f)
+{
+    struct flow_cache_frame frames[FLOW_CACHE_BURST];
+    struct flow_cache_key keys[FLOW_CACHE_BURST];
+    struct cache_frame copies[FLOW_CACHE_BURST];
+    uint16_t tcp_flags[FLOW_CACHE_BURST];
+    struct megaflow *flows[FLOW_CACHE_BURST];
+    unsigned int n = random_range(FLOW_CACHE_BURST + 1);
+    unsigned int n_hits;
+    struct test_frame near = *f;
+
+    for (unsigned int i = 0; i < n; i++) {
+        if (random_one_in(3)) {
+            near = *f;
+        } else if (random_one_in(3)) {
+            near_miss(&near);
+        }
+        cache_frame_init(&copies[i], near.bytes, near.len);
+        frames[i] = copies[i].frame;
+    }
+    n_hits = flow_cache_lookup(t->cache, f->in_port, frames, n, keys, flows,
+                               tcp_flags);
+    for (unsigned int i = 0; i < n; i++) {
+        struct flow_cache_key key;
+        struct megaflow *mf;
+        uint16_t flags;
+
+        n_hits -= flow_cache_lookup(t->cache, f->in_port, &frames[i], 1, &key,
+                                    &mf, &flags);
+        ovs_assert(flows[i] == mf && keys[i].shape == key.shape);
+        ovs_assert(!mf || tcp_flags[i] == flags);
+        ovs_assert(!key.shape
+                   || (keys[i].in_port == key.in_port
+                       && keys[i].generation == key.generation
+                       && keys[i].hash == key.hash
+                       && keys[i].n_words == key.n_words
+                       && !memcmp(keys[i].words, key.words,
+                                  key.n_words * sizeof *key.words)));
+        free(copies[i].room);
+    }
+    ovs_assert(!n_hits);
+}
+
 static void
 test_flow_cache(struct ovs_cmdl_context *ctx)
 {
@@ -339,6 +385,9 @@ test_flow_cache(struct ovs_cmdl_context *ctx)
 
             near_miss(&near);
             cache_test_lookup(t, &near);
+        }
+        if (random_one_in(8)) {
+            cache_test_burst(t, f);
         }
 
         if (random_one_in(20)) {

@@ -29,7 +29,9 @@
  * With many flows, what a lookup reads is in no near cache, and each thing it
  * reads says where the next one is: tags, entry, slot, flow, program and
  * counters.  So a burst is looked up in stages, each of which asks the
- * processor to fetch what the next one reads for every frame. */
+ * processor to fetch what the next one reads for every frame.  With few flows,
+ * or few that differ by what is matched on, most frames have the key of the
+ * one before, so that they take no lookup at all. */
 
 #include <config.h>
 
@@ -228,35 +230,65 @@ hash_word(uint64_t hash, uint64_t word)
     return hash ^ (hash >> 32);
 }
 
-/* Masks the header at 'data' with 'u' and hashes it.  Bytes beyond the end of
- * a short frame may be read, but are masked out. */
-static inline void
-make_key(const struct flow_cache *cache, const struct flow_union *u,
-         const uint8_t *data, struct flow_cache_key *key)
+static uint64_t
+hash_key(const struct flow_cache *cache, const struct flow_cache_key *key)
 {
-    uint64_t hash = hash_word(cache->seed, u->generation);
+    uint64_t hash = hash_word(cache->seed, key->generation);
+    unsigned int n_words = key->n_words;
 
-    for (unsigned int i = 0; i < u->n_words; i++) {
+    for (unsigned int i = 0; i < n_words; i++) {
+        hash = hash_word(hash, key->words[i]);
+    }
+    return hash;
+}
+
+/* Masks the header at 'data' with 'u'.  Bytes beyond the end of a short frame
+ * may be read, but are masked out.  Returns true if the key is the same as
+ * 'last'; if not, the hash is still to be made. */
+static inline bool
+make_key(const struct flow_union *u, const uint8_t *data,
+         const struct flow_cache_key *last, struct flow_cache_key *key)
+{
+    static const uint64_t no_words[SHAPE_WORDS];
+    uint64_t diff = u->generation ^ last->generation;
+    const uint64_t *last_words = diff ? no_words : last->words;
+    unsigned int n_words = u->n_words;
+
+    for (unsigned int i = 0; i < n_words; i++) {
         size_t j = u->index[i];
         uint64_t word;
 
         memcpy(&word, data + j * 8, sizeof word);
         word &= u->raw[j];
         key->words[i] = word;
-        hash = hash_word(hash, word);
+        diff |= word ^ last_words[i];
     }
-    key->n_words = u->n_words;
+    key->n_words = n_words;
     key->generation = u->generation;
-    key->hash = hash;
+    key->hash = last->hash;
+    return !diff;
 }
 
-/* Makes the keys of the frames and asks for their sets' tags. */
-static void
+/* Frames in a row that have the same key, as those of one megaflow often
+ * have: looked up once. */
+struct run {
+    const struct flow_cache_key *key;   /* Of the first one. */
+    struct entry *entry;
+    unsigned int end;           /* Number of the frame after the last one. */
+};
+
+/* Makes the keys of the frames, and 'runs' of those that are the same, and
+ * asks for their sets' tags.  Returns the number of runs. */
+static unsigned int
 make_keys(struct flow_cache *cache, odp_port_t in_port,
           const struct flow_cache_frame frames[], unsigned int n,
-          struct flow_cache_key keys[], uint16_t tcp_flags[])
+          struct flow_cache_key keys[], uint16_t tcp_flags[],
+          struct run runs[])
 {
+    static const struct flow_cache_key none = { .shape = FLOW_SHAPE_NONE };
     const struct flow_port *port = find_port(cache, in_port);
+    const struct flow_cache_key *last = &none;
+    unsigned int n_runs = 0;
 
     for (unsigned int i = 0; i < n; i++) {
         const struct flow_cache_frame *f = &frames[i];
@@ -271,34 +303,40 @@ make_keys(struct flow_cache *cache, odp_port_t in_port,
         if (OVS_UNLIKELY(!u)) {
             /* It cannot be cached, or no flow can match. */
             key->shape = FLOW_SHAPE_NONE;
-            continue;
+            last = &none;
+        } else {
+            key->shape = shape;
+            key->in_port = in_port;
+            tcp_flags[i] = shape_tcp_flags(shape, f->data);
+            if (make_key(u, f->data, last, key)) {
+                runs[n_runs - 1].end = i + 1;
+                continue;
+            }
+            key->hash = hash_key(cache, key);
+            OVS_PREFETCH(&cache->tags[set_of(cache, key)]);
+            last = key;
         }
-        key->shape = shape;
-        key->in_port = in_port;
-        make_key(cache, u, f->data, key);
-        tcp_flags[i] = shape_tcp_flags(shape, f->data);
-        OVS_PREFETCH(&cache->tags[set_of(cache, key)]);
+        runs[n_runs++] = (struct run) { .key = key, .end = i + 1 };
     }
+    return n_runs;
 }
 
 /* Looking up: entries */
 
-/* Stores in 'entries' the first entry of each key's set that has its tag, or
- * NULL, and asks for it. */
+/* Finds the first entry of each run's set that has its tag, and asks for
+ * it. */
 static void
-find_tags(struct flow_cache *cache, const struct flow_cache_key keys[],
-          unsigned int n, struct entry *entries[])
+find_tags(struct flow_cache *cache, struct run runs[], unsigned int n)
 {
     BUILD_ASSERT(SET_WAYS == 8);
     for (unsigned int i = 0; i < n; i++) {
-        const struct flow_cache_key *key = &keys[i];
+        const struct flow_cache_key *key = runs[i].key;
         uint16_t tag = tag_from_hash(key->hash);
         uint32_t set = set_of(cache, key);
         const uint64_t *tags = cache->tags[set].tags;
         struct entry *e = &cache->entries[set * SET_WAYS];
         uint64_t matches;
 
-        entries[i] = NULL;
         if (OVS_UNLIKELY(key->shape == FLOW_SHAPE_NONE)) {
             continue;
         }
@@ -308,26 +346,25 @@ find_tags(struct flow_cache *cache, const struct flow_cache_key keys[],
             e += SET_WAYS / 2;
         }
         if (OVS_LIKELY(matches)) {
-            entries[i] = e + raw_ctz(matches) / 16;
-            OVS_PREFETCH(entries[i]);
+            runs[i].entry = e + raw_ctz(matches) / 16;
+            OVS_PREFETCH(runs[i].entry);
         }
     }
 }
 
-/* Replaces 'entries', as find_tags() left it, by those that equal 'keys', and
- * asks for their slots. */
+/* Replaces the entries that find_tags() found by those that equal the keys,
+ * and asks for their slots. */
 static void
-find_entries(const struct flow_cache *cache,
-             const struct flow_cache_key keys[], unsigned int n,
-             struct entry *entries[])
+find_entries(const struct flow_cache *cache, struct run runs[],
+             unsigned int n)
 {
     for (unsigned int i = 0; i < n; i++) {
-        struct entry *e = entries[i];
+        struct entry *e = runs[i].entry;
 
         if (OVS_LIKELY(e)) {
-            if (OVS_UNLIKELY(!entry_equals(e, &keys[i]))) {
+            if (OVS_UNLIKELY(!entry_equals(e, runs[i].key))) {
                 /* Another one may have the tag, too. */
-                e = entries[i] = find_entry(cache, &keys[i]);
+                e = runs[i].entry = find_entry(cache, runs[i].key);
             }
             if (OVS_LIKELY(e)) {
                 OVS_PREFETCH(e->slot);
@@ -360,23 +397,25 @@ flow_cache_lookup(struct flow_cache *cache, odp_port_t in_port,
                   struct flow_cache_key keys[], struct megaflow *flows[],
                   uint16_t tcp_flags[])
 {
-    struct entry *entries[FLOW_CACHE_BURST];
-    unsigned int n_hits = 0;
+    struct run runs[FLOW_CACHE_BURST];
+    unsigned int n_hits = 0, n_runs, i = 0;
 
-    make_keys(cache, in_port, frames, n, keys, tcp_flags);
-    find_tags(cache, keys, n, entries);
-    find_entries(cache, keys, n, entries);
-    for (unsigned int i = 0; i < n; i++) {
+    n_runs = make_keys(cache, in_port, frames, n, keys, tcp_flags, runs);
+    find_tags(cache, runs, n_runs);
+    find_entries(cache, runs, n_runs);
+    for (const struct run *run = runs; run < runs + n_runs; run++) {
         struct megaflow *mf = NULL;
 
-        if (OVS_LIKELY(entries[i])) {
-            mf = hit_entry(cache, entries[i]);
+        if (OVS_LIKELY(run->entry)) {
+            mf = hit_entry(cache, run->entry);
             if (OVS_LIKELY(mf)) {
-                n_hits++;
+                n_hits += run->end - i;
                 OVS_PREFETCH(mf);
             }
         }
-        flows[i] = mf;
+        for (; i < run->end; i++) {
+            flows[i] = mf;
+        }
     }
     return n_hits;
 }
