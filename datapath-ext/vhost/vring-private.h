@@ -183,6 +183,14 @@ vring_is_plain(const struct vhost_ring *ring, uint16_t flags, uint32_t len)
     return (flags & mask) == (ring->to_guest ? VRING_DESC_F_WRITE : 0) && len;
 }
 
+/* Does a frame in the buffer at 'p' begin a cache line, so that nothing but
+ * the virtio-net header is to be written to the one before? */
+static inline bool
+vring_hdr_is_apart(const struct vhost_ring *ring, const uint8_t *p)
+{
+    return !(((uintptr_t) p + ring->hdr_len) % CACHE_LINE_SIZE);
+}
+
 /* Gets the caches ready for reading the 'len' bytes at 'p', the 'first' piece
  * of a frame or a later one.  The virtio-net header is not among them unless
  * it will be read. */

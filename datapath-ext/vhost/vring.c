@@ -485,8 +485,10 @@ vring_take__(struct vhost_ring *ring, bool packed, const uint32_t lens[],
             vring_seek(ring, start);
             break;
         }
-        for (uint32_t j = 0; j < MIN(lens[i], VRING_PREFETCH_MAX);
-             j += CACHE_LINE_SIZE) {
+        /* The header may well be there already, see tx.c. */
+        for (uint32_t j = (vring_hdr_is_apart(ring, buffer->p)
+                           ? ring->hdr_len : 0);
+             j < MIN(lens[i], VRING_PREFETCH_MAX); j += CACHE_LINE_SIZE) {
             prefetch_write(buffer->p + j);
         }
         bytes += lens[i];

@@ -127,6 +127,7 @@ struct vhost_ring {
     uint16_t signalled;         /* 'next_used' when last weighing a call. */
     bool signalled_valid;
     unsigned int region;        /* Hint for guest_memory_translate(). */
+    uint8_t n_blind_hdrs;       /* Headers to write without a look: tx.c. */
 
     /* Packed: the first of the used descriptors that are not published yet.
      * Its flags, once written, let the guest see all of them. */
