@@ -307,7 +307,8 @@ random_actions(struct ofpbuf *actions, const struct test_frame *f)
 }
 
 /* Comparison.  Either side appends, for each output, port number, length and
- * bytes to an ofpbuf. */
+ * bytes to an ofpbuf.  A program is run on so many equal frames at once. */
+#define N_EQUAL 2
 
 static void
 log_output(struct ofpbuf *log, odp_port_t port, uint32_t len)
@@ -317,22 +318,28 @@ log_output(struct ofpbuf *log, odp_port_t port, uint32_t len)
 }
 
 static void
-run_program(const struct action_program *p, struct vhost_frame *frame,
-            const struct action_layers *layers, struct ofpbuf *log)
+run_program(const struct action_program *p,
+            struct vhost_frame *frames[N_EQUAL],
+            const struct action_layers layers[N_EQUAL], struct ofpbuf *log)
 {
     const struct action_op *op;
 
     ACTION_FOR_EACH_OP (op, p) {
         if (op->type != ACTION_OP_OUTPUT) {
-            action_edit(op, frame, layers);
-            ovs_assert(frame->data >= frame->room);
+            action_edit(op, frames, layers, N_EQUAL);
             continue;
         }
+        for (int i = 0; i < N_EQUAL; i++) {
+            const struct vhost_frame *frame = frames[i];
 
-        log_output(log, op->output.port, frame->data_len + frame->tail_len);
-        ofpbuf_put(log, frame->data, frame->data_len);
-        for (uint32_t i = 0; i < frame->n_iov; i++) {
-            ofpbuf_put(log, frame->iov[i].iov_base, frame->iov[i].iov_len);
+            ovs_assert(frame->data >= frame->room);
+            log_output(log, op->output.port,
+                       frame->data_len + frame->tail_len);
+            ofpbuf_put(log, frame->data, frame->data_len);
+            for (uint32_t j = 0; j < frame->n_iov; j++) {
+                ofpbuf_put(log, frame->iov[j].iov_base,
+                           frame->iov[j].iov_len);
+            }
         }
     }
 }
@@ -355,14 +362,18 @@ static void
 run_odp_execute(const struct ofpbuf *actions, const struct test_frame *f,
                 struct ofpbuf *log)
 {
-    struct dp_packet *packet = dp_packet_new_with_headroom(f->len, 128);
     struct dp_packet_batch batch;
-    struct flow flow;
 
-    dp_packet_put(packet, f->bytes, f->len);
-    pkt_metadata_init(&packet->md, u32_to_odp(1));
-    flow_extract(packet, &flow);
-    dp_packet_batch_init_packet(&batch, packet);
+    dp_packet_batch_init(&batch);
+    for (int i = 0; i < N_EQUAL; i++) {
+        struct dp_packet *packet = dp_packet_new_with_headroom(f->len, 128);
+        struct flow flow;
+
+        dp_packet_put(packet, f->bytes, f->len);
+        pkt_metadata_init(&packet->md, u32_to_odp(1));
+        flow_extract(packet, &flow);
+        dp_packet_batch_add(&batch, packet);
+    }
     odp_execute_actions(log, &batch, true, actions->data, actions->size,
                         output_cb);
 }
@@ -404,11 +415,12 @@ print_case(const struct test_frame *f, const struct ofpbuf *actions)
 static bool
 compare_one(struct ofpbuf *actions, struct ofpbuf *ours, struct ofpbuf *theirs)
 {
-    struct action_layers layers;
-    struct action_program *p;
-    struct vhost_frame frame;
+    struct action_layers layers[N_EQUAL];
+    struct vhost_frame *frames[N_EQUAL];
+    struct vhost_frame store[N_EQUAL];
     struct test_frame f = { .len = 0 };
-    struct iovec iov[2];
+    struct iovec iov[N_EQUAL][2];
+    struct action_program *p;
     const char *why;
     bool suits, fits;
 
@@ -418,16 +430,20 @@ compare_one(struct ofpbuf *actions, struct ofpbuf *ours, struct ofpbuf *theirs)
         odd_frame(&f);
     }
     suits = random_actions(actions, &f);
-    peek_frame(&f, &frame, iov);
     ovs_assert(!action_program_compile(actions->data, actions->size, &p,
                                        &why));
     check_summary(p);
 
-    fits = p->direct && action_program_fits(p, &frame, &layers);
+    fits = p->direct;
+    for (int i = 0; i < N_EQUAL; i++) {
+        frames[i] = &store[i];
+        peek_frame(&f, frames[i], iov[i]);
+        fits = fits && action_program_fits(p, frames[i], &layers[i]);
+    }
     if (fits) {
         ofpbuf_clear(ours);
         ofpbuf_clear(theirs);
-        run_program(p, &frame, &layers, ours);
+        run_program(p, frames, layers, ours);
         run_odp_execute(actions, &f, theirs);
         if (!ofpbuf_equal(ours, theirs)) {
             print_case(&f, actions);

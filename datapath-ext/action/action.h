@@ -151,10 +151,12 @@ bool action_program_fits(const struct action_program *p,
                          const struct vhost_frame *frame,
                          struct action_layers *layers);
 
-/* Makes one edit ('op' is not an output) on 'frame', moving 'data' and
- * 'data_len' when a tag is pushed (into the headroom of frame->room) or
- * popped.  action_program_fits() has said true and told 'layers'. */
-void action_edit(const struct action_op *op, struct vhost_frame *frame,
-                 const struct action_layers *layers);
+/* Makes one edit ('op' is not an output) on each of 'n' frames, moving 'data'
+ * and 'data_len' when a tag is pushed (into the headroom of frame->room) or
+ * popped.  action_program_fits() has said true and told the frames'
+ * 'layers'. */
+void action_edit(const struct action_op *op,
+                 struct vhost_frame *const frames[],
+                 const struct action_layers layers[], unsigned int n);
 
 #endif /* action.h */

@@ -368,24 +368,34 @@ udp_set(void *l4, const struct ovs_key_udp *key,
 }
 
 void
-action_edit(const struct action_op *op, struct vhost_frame *frame,
-            const struct action_layers *layers)
+action_edit(const struct action_op *op, struct vhost_frame *const frames[],
+            const struct action_layers layers[], unsigned int n)
 {
     switch (op->type) {
     case ACTION_OP_L2:
-        l2_edit(frame, &op->l2);
+        for (unsigned int i = 0; i < n; i++) {
+            l2_edit(frames[i], &op->l2);
+        }
         break;
     case ACTION_OP_IPV4_SET:
-        ipv4_set(layers, &op->ipv4.key, &op->ipv4.mask);
+        for (unsigned int i = 0; i < n; i++) {
+            ipv4_set(&layers[i], &op->ipv4.key, &op->ipv4.mask);
+        }
         break;
     case ACTION_OP_IPV6_SET:
-        ipv6_set(layers, &op->ipv6.key, &op->ipv6.mask);
+        for (unsigned int i = 0; i < n; i++) {
+            ipv6_set(&layers[i], &op->ipv6.key, &op->ipv6.mask);
+        }
         break;
     case ACTION_OP_TCP_SET:
-        tcp_set(layers->l4, &op->tcp.key, &op->tcp.mask);
+        for (unsigned int i = 0; i < n; i++) {
+            tcp_set(layers[i].l4, &op->tcp.key, &op->tcp.mask);
+        }
         break;
     case ACTION_OP_UDP_SET:
-        udp_set(layers->l4, &op->udp.key, &op->udp.mask);
+        for (unsigned int i = 0; i < n; i++) {
+            udp_set(layers[i].l4, &op->udp.key, &op->udp.mask);
+        }
         break;
     case ACTION_OP_OUTPUT:
     default:

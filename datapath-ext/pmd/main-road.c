@@ -19,15 +19,16 @@
  * ======================================
  *
  * main_road_poll() serves one receive queue: it peeks a burst, finds each
- * frame's megaflow, runs the megaflow's program on the snapshot of the frame's
- * header, puts the frames into the receivers' rings, and publishes.  A frame
+ * frame's megaflow, runs the megaflow's program on the snapshot of the header,
+ * puts the frames into the receivers' rings, and publishes.  A frame
  * is copied once, from the sender's buffers to the receiver's; no dp_packet is
  * made.  What cannot travel this way is copied into a dp_packet and handed to
  * the side road, in its place in the order.
  *
- * Order: outputs leave in the order of the frames.  Both roads keep what they
- * have to send, so before a frame changes the road, the other road is
- * flushed. */
+ * Order: outputs leave in the order of the frames, but that a program is run
+ * on frames in a row at once, each of its outputs on all of them, as OVS does
+ * with a batch.  Both roads keep what they have to send, so before a frame
+ * changes the road, the other road is flushed. */
 
 #include "action/action.h"
 #include "odp-util.h"
@@ -213,22 +214,23 @@ flush(struct pmd *pmd)
     perf_lap(pmd, PMD_STAGE_PUT);
 }
 
-/* Adds 'frame', which stays as it is until the next flush(), to what goes to
- * 'out'. */
-static void
-output_frame(struct pmd *pmd, struct port *out,
-             const struct vhost_frame *frame)
+/* Returns what is on its way to 'out', with room for 'n' more frames. */
+static struct main_output *
+get_output(struct pmd *pmd, struct port *out, unsigned int n)
 {
     struct main_road *mr = pmd->main;
     struct main_output *output;
     unsigned int i;
 
+    BUILD_ASSERT(ARRAY_SIZE(output->frames) >= VHOST_BURST);
     for (i = 0; i < mr->n_outputs; i++) {
         if (mr->outputs[i].port == out) {
             break;
         }
     }
-    if (i == MAIN_OUTPUTS) {
+    if (i == MAIN_OUTPUTS
+        || (i < mr->n_outputs
+            && mr->outputs[i].n + n > ARRAY_SIZE(output->frames))) {
         flush(pmd);
         i = 0;
     }
@@ -237,41 +239,58 @@ output_frame(struct pmd *pmd, struct port *out,
         output->port = out;
         mr->n_outputs++;
     }
-    output->frames[output->n++] = frame;
-    if (output->n == ARRAY_SIZE(output->frames)) {
-        flush(pmd);
-    }
+    return output;
 }
 
 /* Returns 'frame' as it is now, in memory that later edits do not touch. */
 static const struct vhost_frame *
-clone_frame(struct pmd *pmd, const struct vhost_frame *frame)
+clone_frame(struct main_road *mr, const struct vhost_frame *frame)
 {
-    struct main_road *mr = pmd->main;
-    struct vhost_frame *clone;
+    struct vhost_frame *clone = &mr->clones[mr->n_clones++];
 
-    if (mr->n_clones == ARRAY_SIZE(mr->clones)) {
-        flush(pmd);
-    }
-    clone = &mr->clones[mr->n_clones++];
     *clone = *frame;
     clone->data = clone->room + (frame->data - frame->room);
     return clone;
 }
 
+/* Adds 'n' frames to what goes to 'out', a guest.  Until the next flush() they
+ * stay as they are, unless 'edits_follow'. */
+static void
+output_to_guest(struct pmd *pmd, struct port *out,
+                struct vhost_frame *const frames[], unsigned int n,
+                bool edits_follow)
+{
+    struct main_road *mr = pmd->main;
+    struct main_output *output;
+
+    BUILD_ASSERT(ARRAY_SIZE(mr->clones) >= VHOST_BURST);
+    if (edits_follow && mr->n_clones + n > ARRAY_SIZE(mr->clones)) {
+        flush(pmd);
+    }
+    output = get_output(pmd, out, n);
+    for (unsigned int i = 0; i < n; i++) {
+        output->frames[output->n++] = (OVS_UNLIKELY(edits_follow)
+                                       ? clone_frame(mr, frames[i])
+                                       : frames[i]);
+    }
+}
+
 /* Execute */
 
-/* Outputs 'frame' to 'out'.  Only another guest can take it as it is. */
+/* Outputs 'n' frames to 'out'.  Only another guest can take them as they
+ * are. */
 static void
 output(struct pmd *pmd, const struct port *in, struct port *out,
-       const struct action_op *op, const struct vhost_frame *frame)
+       const struct action_op *op, struct vhost_frame *const frames[],
+       unsigned int n)
 {
     if (OVS_LIKELY(out->vhost)) {
-        output_frame(pmd, out, op->output.edits_follow
-                               ? clone_frame(pmd, frame) : frame);
+        output_to_guest(pmd, out, frames, n, op->output.edits_follow);
     } else {
         perf_lap(pmd, PMD_STAGE_EXECUTE);
-        side_road_output(pmd, leave_main_road(pmd, frame, in), out);
+        for (unsigned int i = 0; i < n; i++) {
+            side_road_output(pmd, leave_main_road(pmd, frames[i], in), out);
+        }
         perf_lap(pmd, PMD_STAGE_SIDE_ROAD);
     }
 }
@@ -290,12 +309,13 @@ find_output(struct pmd *pmd, odp_port_t port_no)
     return mr->out;
 }
 
-/* Runs a direct program on 'frame', received on 'in'.  Returns its fate: -1 if
- * an output was tried, else why it went nowhere. */
+/* Runs a direct program on 'n' frames, received on 'in', one operation on all
+ * of them after the other.  Returns their fate: -1 if an output was tried,
+ * else why they went nowhere. */
 static int
 run_program(struct pmd *pmd, const struct action_program *program,
-            const struct port *in, struct vhost_frame *frame,
-            const struct action_layers *layers)
+            const struct port *in, struct vhost_frame *const frames[],
+            const struct action_layers layers[], unsigned int n)
 {
     const struct action_op *op;
     int fate = PORT_DROP_ACTION;
@@ -305,14 +325,14 @@ run_program(struct pmd *pmd, const struct action_program *program,
             struct port *out = find_output(pmd, op->output.port);
 
             if (out) {
-                output(pmd, in, out, op, frame);
+                output(pmd, in, out, op, frames, n);
                 fate = -1;
             } else {
-                port_drop_count(PORT_DROP_NO_PORT, 1);
+                port_drop_count(PORT_DROP_NO_PORT, n);
                 fate = fate < 0 ? fate : PORT_DROP_NO_PORT;
             }
         } else {
-            action_edit(op, frame, layers);
+            action_edit(op, frames, layers, n);
         }
     }
     return fate;
@@ -324,28 +344,6 @@ static inline bool
 has_odd_csum(const struct vhost_frame *frame)
 {
     return OVS_UNLIKELY(frame->offload.csum) && !frame->offload.csum_l4;
-}
-
-/* Returns true if an earlier frame of the same microflow is at the upcall
- * threads, so that 'frame' has to wait; then it has been queued. */
-static bool
-wait_for_earlier(struct pmd *pmd, const struct vhost_frame *frame,
-                 struct port *in)
-{
-    struct flow_key key;
-
-    if (OVS_LIKELY(!upcall_client_has_pending(pmd->client, in->port_no))
-        || has_odd_csum(frame)) {
-        return false;
-    }
-    frame_key(pmd, frame, in, &key);
-    if (!upcall_client_holds(pmd->client, &key)) {
-        return false;
-    }
-    flush(pmd);
-    side_road_miss(pmd, leave_main_road(pmd, frame, in), &key, in);
-    perf_lap(pmd, PMD_STAGE_SIDE_ROAD);
-    return true;
 }
 
 /* Returns the program of 'flow' if it leads 'frame' along the main road, or
@@ -369,22 +367,76 @@ main_road_program(const struct megaflow *flow,
             ? program : NULL);
 }
 
-/* Takes 'frame' of 'flow' to its outputs. */
+/* Frames in a row of which one program of one flow is to be run: numbers
+ * 'first' to 'end' - 1 of the burst. */
+struct run {
+    unsigned int first, end;
+    struct megaflow *flow;
+    const struct action_program *program;
+};
+
+/* Takes the frames of 'run' to their outputs and makes it empty. */
 static void
-execute_frame(struct pmd *pmd, struct port *in, struct vhost_frame *frame,
-              struct megaflow *flow, const struct action_program *program,
-              const struct action_layers *layers, uint16_t tcp_flags)
+finish_run(struct pmd *pmd, struct port *in, struct run *run)
 {
+    struct vhost_frame *const *frames = &pmd->main->burst.frames[run->first];
     struct port_books *books = port_books(in, pmd->slot);
-    uint32_t len = frame->data_len + frame->tail_len;
+    unsigned int n = run->end - run->first;
+    uint16_t tcp_flags = 0;
+    uint64_t n_bytes = 0;
     int fate;
 
-    fate = run_program(pmd, program, in, frame, layers);
-    if (fate == PORT_DROP_ACTION) {
-        action_program_count_drops(program, 1);
+    if (!n) {
+        return;
     }
-    megaflow_count(flow, pmd->slot, 1, len, tcp_flags, pmd->now);
-    port_count(fate < 0 ? &books->forwarded : &books->dropped[fate], 1);
+    for (unsigned int i = 0; i < n; i++) {
+        n_bytes += frames[i]->data_len + frames[i]->tail_len;
+        tcp_flags |= pmd->main->tcp_flags[run->first + i];
+    }
+    fate = run_program(pmd, run->program, in, frames,
+                       &pmd->main->layers[run->first], n);
+    if (fate == PORT_DROP_ACTION) {
+        action_program_count_drops(run->program, n);
+    }
+    megaflow_count(run->flow, pmd->slot, n, n_bytes, tcp_flags, pmd->now);
+    port_count(fate < 0 ? &books->forwarded : &books->dropped[fate], n);
+    run->first = run->end;
+}
+
+/* Adds frame number 'i' to 'run', or finishes that and begins another one. */
+static inline void
+add_to_run(struct pmd *pmd, struct port *in, struct run *run, unsigned int i,
+           struct megaflow *flow, const struct action_program *program)
+{
+    if (OVS_UNLIKELY(run->end != i || run->flow != flow
+                     || run->program != program)) {
+        finish_run(pmd, in, run);
+        *run = (struct run) { i, i, flow, program };
+    }
+    run->end++;
+}
+
+/* Returns true if an earlier frame of the same microflow is at the upcall
+ * threads, so that 'frame' has to wait; then it has been queued. */
+static bool
+wait_for_earlier(struct pmd *pmd, const struct vhost_frame *frame,
+                 struct port *in, struct run *run)
+{
+    struct flow_key key;
+
+    if (OVS_LIKELY(!upcall_client_has_pending(pmd->client, in->port_no))
+        || has_odd_csum(frame)) {
+        return false;
+    }
+    frame_key(pmd, frame, in, &key);
+    if (!upcall_client_holds(pmd->client, &key)) {
+        return false;
+    }
+    finish_run(pmd, in, run);
+    flush(pmd);
+    side_road_miss(pmd, leave_main_road(pmd, frame, in), &key, in);
+    perf_lap(pmd, PMD_STAGE_SIDE_ROAD);
+    return true;
 }
 
 /* Puts 'frame', whose flow is 'flow' if that is known, aside for the side
@@ -421,6 +473,7 @@ static void
 execute(struct pmd *pmd, struct port *in)
 {
     struct main_road *mr = pmd->main;
+    struct run run = { .end = 0 };
     unsigned int n_main = 0;
 
     mr->out_no = ODPP_NONE;
@@ -430,25 +483,25 @@ execute(struct pmd *pmd, struct port *in)
         struct vhost_frame *frame = mr->burst.frames[i];
         struct megaflow *flow = mr->flows[i];
         const struct action_program *program;
-        struct action_layers layers;
 
-        program = main_road_program(flow, frame, &layers);
+        program = main_road_program(flow, frame, &mr->layers[i]);
         if (OVS_LIKELY(program)
             && OVS_UNLIKELY(!dp_packet_batch_is_empty(&mr->aside))) {
             flush_aside(pmd, in);
         }
-        if (wait_for_earlier(pmd, frame, in)) {
+        if (wait_for_earlier(pmd, frame, in, &run)) {
             continue;
         }
         if (OVS_LIKELY(program)) {
-            execute_frame(pmd, in, frame, flow, program, &layers,
-                          mr->tcp_flags[i]);
+            add_to_run(pmd, in, &run, i, flow, program);
             n_main++;
         } else {
+            finish_run(pmd, in, &run);
             flush(pmd);
             execute_aside(pmd, in, frame, flow);
         }
     }
+    finish_run(pmd, in, &run);
     pmd_count(pmd, PMD_MAIN_ROAD, n_main);
     pmd_count(pmd, PMD_SIDE_ROAD, mr->burst.n - n_main);
     port_count(&port_books(in, pmd->slot)->rx_main_road, n_main);

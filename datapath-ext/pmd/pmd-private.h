@@ -18,6 +18,7 @@
 
 /* What the files of pmd/ share. */
 
+#include "action/action.h"
 #include "dp-packet.h"
 #include "ovs-thread.h"
 #include "pmd/pmd.h"
@@ -45,6 +46,7 @@ struct main_road {
     struct flow_cache_key keys[VHOST_BURST];
     struct megaflow *flows[VHOST_BURST];
     uint16_t tcp_flags[VHOST_BURST];
+    struct action_layers layers[VHOST_BURST];
 
     /* The port that was last output to in this burst. */
     odp_port_t out_no;
