@@ -424,8 +424,7 @@ wait_for_earlier(struct pmd *pmd, const struct vhost_frame *frame,
 {
     struct flow_key key;
 
-    if (OVS_LIKELY(!upcall_client_has_pending(pmd->client, in->port_no))
-        || has_odd_csum(frame)) {
+    if (has_odd_csum(frame)) {
         return false;
     }
     frame_key(pmd, frame, in, &key);
@@ -475,10 +474,12 @@ execute(struct pmd *pmd, struct port *in)
     struct main_road *mr = pmd->main;
     struct run run = { .end = 0 };
     unsigned int n_main = 0;
+    bool waiting;               /* May a frame have to wait? */
 
     mr->out_no = ODPP_NONE;
     mr->out = NULL;
     dp_packet_batch_init(&mr->aside);
+    waiting = upcall_client_has_pending(pmd->client, in->port_no);
     for (unsigned int i = 0; i < mr->burst.n; i++) {
         struct vhost_frame *frame = mr->burst.frames[i];
         struct megaflow *flow = mr->flows[i];
@@ -488,8 +489,10 @@ execute(struct pmd *pmd, struct port *in)
         if (OVS_LIKELY(program)
             && OVS_UNLIKELY(!dp_packet_batch_is_empty(&mr->aside))) {
             flush_aside(pmd, in);
+            waiting = upcall_client_has_pending(pmd->client, in->port_no);
         }
-        if (wait_for_earlier(pmd, frame, in, &run)) {
+        if (OVS_UNLIKELY(waiting)
+            && wait_for_earlier(pmd, frame, in, &run)) {
             continue;
         }
         if (OVS_LIKELY(program)) {
