@@ -328,19 +328,21 @@ may_have_to_wait(const struct pmd *pmd, const struct dp_packet *packet)
                                          packet->md.in_port.odp_port));
 }
 
-/* Returns the flow of 'packet' with 'key', or NULL if there is none or an
- * earlier packet of the same microflow waits for one. */
+/* Returns the flow of 'packet' with 'key', which is 'flow' if that is known,
+ * or NULL if there is none or an earlier packet of the same microflow waits
+ * for one. */
 static struct megaflow *
 lookup(struct pmd *pmd, const struct dp_packet *packet,
-       const struct flow_key *key)
+       const struct flow_key *key, struct megaflow *flow)
 {
     uint32_t hash = dp_packet_get_rss_hash(packet);
     unsigned int n_probed = 0;
-    struct megaflow *flow;
 
     if (may_have_to_wait(pmd, packet)
         && upcall_client_holds(pmd->client, key)) {
         return NULL;
+    } else if (flow) {
+        return flow;
     }
     flow = flow_smc_lookup(pmd->smc, key, hash);
     if (OVS_LIKELY(flow)) {
@@ -372,7 +374,7 @@ gather(struct pmd *pmd, struct gathered *g, struct dp_packet *packet,
         g->tcp_flags[g->n] = parse_known(packet);
     } else {
         extract_key(packet, &key);
-        flow = lookup(pmd, packet, &key);
+        flow = lookup(pmd, packet, &key, flow);
         if (!flow) {
             if (!pmd->client) {
                 /* It goes on at once and must not overtake them. */
