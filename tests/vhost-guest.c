@@ -16,8 +16,9 @@
 
 /* A scripted guest of a vhost-user port.
  *
- * One process is one guest with one port, and with --silent=N a crowd of
- * others that only exist.  It is started with, say,
+ * One process is one guest with one port, with --echo=SOCKET another one that
+ * sends back what it receives, and with --silent=N a crowd of others that only
+ * exist.  It is started with, say,
  *
  *     vhost-guest run --listen=vm1.sock --unixctl=vm1.ctl --detach --pidfile
  *
@@ -94,6 +95,7 @@ struct options {
     uint8_t id;
     uint32_t seed;
     unsigned int spins;         /* Idle runs before we sleep. */
+    char *echo_path;            /* Of a guest that echoes, or NULL. */
     unsigned int n_silent;      /* Guests besides the one under command. */
 };
 
@@ -119,6 +121,8 @@ static const char options_help[] =
     "  --rx-csum           negotiate to receive frames without checksum...\n"
     "  --rx-tso            ...and, too, frames to be cut into segments\n"
     "  --id=N              generator number, 0 to 255 (default: 1)\n"
+    "  --echo=SOCKET       one more guest, at SOCKET, which echoes: in one\n"
+    "                      process neither waits for the other to run\n"
     "  --silent=N          N more guests, 0 to 10000, that never send, at\n"
     "                      SOCKET.1 to SOCKET.N (default: 0)\n"
     "  --spins=N           looks at idle rings before sleeping until the\n"
@@ -210,6 +214,7 @@ enum {
     OPT_RX_TSO,
     OPT_ID,
     OPT_SEED,
+    OPT_ECHO,
     OPT_SILENT,
     OPT_SPINS,
     OPT_TIMEOUT,
@@ -239,6 +244,7 @@ static const struct option long_options[] = {
     { "rx-tso", no_argument, NULL, OPT_RX_TSO },
     { "id", required_argument, NULL, OPT_ID },
     { "seed", required_argument, NULL, OPT_SEED },
+    { "echo", required_argument, NULL, OPT_ECHO },
     { "silent", required_argument, NULL, OPT_SILENT },
     { "spins", required_argument, NULL, OPT_SPINS },
     { "timeout", required_argument, NULL, OPT_TIMEOUT },
@@ -390,6 +396,10 @@ parse_option(int opt, struct options *o)
         o->seed = number("seed", 1, INT_MAX);
         return true;
 
+    case OPT_ECHO:
+        o->echo_path = abs_file_name(NULL, optarg);
+        return true;
+
     case OPT_SILENT:
         o->n_silent = number("silent", 0, 10000);
         return true;
@@ -504,6 +514,41 @@ check_options(const struct options *o)
     }
 }
 
+/* Opens the guest that echoes: it is like the other one. */
+static int
+open_echo(struct vg_guest *guest, const struct options *o, char **error)
+{
+    struct vg_config config = o->config;
+    int retval;
+
+    if (!o->echo_path) {
+        return 0;
+    }
+    config.path = o->echo_path;
+    guest->echo = xmalloc(sizeof *guest->echo);
+    retval = vg_net_open(guest->echo, &config, &o->net_config, error);
+    guest->echo->echo = true;
+    return retval;
+}
+
+static void
+close_echo(struct vg_guest *guest)
+{
+    if (guest->echo) {
+        vg_net_close(guest->echo);
+        free(guest->echo);
+    }
+}
+
+/* Returns true if there was something to do. */
+static bool
+run_nets(struct vg_guest *guest)
+{
+    bool busy = vg_net_run(&guest->net);
+
+    return (guest->echo && vg_net_run(guest->echo)) || busy;
+}
+
 /* Polls while there is something to do and for a little longer, then
  * sleeps. */
 static void
@@ -522,7 +567,7 @@ guest_loop(struct vg_guest *guest, struct unixctl_server *server,
             unixctl_server_run(server);
             vg_silent_run(&guest->silent);
         }
-        n_idle = vg_net_run(&guest->net) ? 0 : n_idle + 1;
+        n_idle = run_nets(guest) ? 0 : n_idle + 1;
         vg_cmd_run(guest);
         if (guest->exiting) {
             return;
@@ -531,6 +576,9 @@ guest_loop(struct vg_guest *guest, struct unixctl_server *server,
             unixctl_server_wait(server);
             if (sleepy && n_idle) {
                 vg_net_wait(&guest->net);
+                if (guest->echo) {
+                    vg_net_wait(guest->echo);
+                }
                 vg_silent_wait(&guest->silent);
                 vg_cmd_wait(guest);
             } else {
@@ -552,6 +600,7 @@ run(const struct options *o)
     daemonize_start(false);
     random_set_seed(o->seed);
     if (vg_net_open(&guest.net, &o->config, &o->net_config, &error)
+        || open_echo(&guest, o, &error)
         || vg_silent_open(&guest.silent, &o->config, o->n_silent, &error)) {
         ovs_fatal(0, "%s", error);
     }
@@ -566,7 +615,9 @@ run(const struct options *o)
 
     unixctl_server_destroy(server);
     vg_silent_close(&guest.silent);
+    close_echo(&guest);
     vg_net_close(&guest.net);
+    free(o->echo_path);
     free(o->config.path);
     free(o->unixctl_path);
     return EXIT_SUCCESS;

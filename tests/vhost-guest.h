@@ -496,6 +496,7 @@ struct vg_condition {
 struct unixctl_conn;
 struct vg_guest {
     struct vg_net net;
+    struct vg_net *echo;        /* Sends back what it receives, or NULL. */
     struct vg_silent silent;
     uint8_t id;                 /* Generator number. */
     uint32_t seed;

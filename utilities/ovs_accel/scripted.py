@@ -35,7 +35,8 @@ class ScriptedGuest:
 
     def start(self, sock, cpu, packed=False, options=()):
         """Starts a guest that waits on 'sock' for the switch, on CPU 'cpu',
-        and sleeps when there is nothing to do."""
+        and sleeps when there is nothing to do, unless 'options' say that it
+        does not."""
         self.process.start(
             ["taskset", "-c", str(cpu), program(), "run", "--listen=" + sock,
              "--unixctl=" + self._control, "--id=%d" % self._number,
