@@ -340,7 +340,10 @@ copy_frames(struct ring *ring, const struct buf src[], struct buf dst[],
 
         check(src[i].len <= dst[i].len, ring->guest, "a frame longer than "
               "a receive buffer");
-        memcpy(dst[i].data, &hdr, HDR_LEN);
+        if (memcmp(dst[i].data, &hdr, HDR_LEN)) {
+            /* DPDK's driver leaves it as it is, in a line of its own. */
+            memcpy(dst[i].data, &hdr, HDR_LEN);
+        }
         copy(dst[i].data + HDR_LEN, snapshots[i], head);
         if (len > head) {
             copy(dst[i].data + HDR_LEN + head,
@@ -578,7 +581,8 @@ static bool
 take_rings(void)
     OVS_REQUIRES(mutex)
 {
-    if (rte_rdtsc() - last_change < rte_get_tsc_hz() / 5) {
+    if (rte_rdtsc() - last_change < rte_get_tsc_hz()) {
+        /* Who maps memory may go on doing so. */
         return false;
     }
     for (int i = 0; i < 2; i++) {
