@@ -48,14 +48,41 @@ iov_pull(struct iovec **iovp, uint32_t *n, void *dst_, size_t size)
     *iovp = iov;
 }
 
-/* Takes the header and the snapshot out of chain 'i' of 'burst', leaving the
- * tail.  Returns the reason for dropping the frame, or VHOST_N_DROPS. */
+/* Takes the snapshot of 'frame' out of its chain, leaving the tail, and the
+ * header if it is to be read. */
+static inline void
+frame_snapshot(const struct vhost_ring *ring, struct vhost_frame *frame,
+               struct virtio_net_hdr_v1 *hdr)
+{
+    struct iovec *iov = CONST_CAST(struct iovec *, frame->iov);
+
+    if (OVS_LIKELY(frame->n_iov == 1)) {
+        const uint8_t *p = iov->iov_base;
+
+        if (OVS_UNLIKELY(ring->reads_hdr)) {
+            /* There is a whole Ethernet header behind it, so this stays
+             * within the chain even where the header is shorter. */
+            memcpy(hdr, p, sizeof *hdr);
+        }
+        p += ring->hdr_len;
+        copy_head(frame->data, p, frame->data_len);
+        iov->iov_base = CONST_CAST(uint8_t *, p) + frame->data_len;
+        iov->iov_len = frame->tail_len;
+    } else {
+        iov_pull(&iov, &frame->n_iov, hdr, ring->hdr_len);
+        iov_pull(&iov, &frame->n_iov, frame->data, frame->data_len);
+        frame->iov = iov;
+    }
+    atomic_signal_fence(memory_order_seq_cst);
+}
+
+/* Makes a frame of chain 'i' of 'burst'.  Returns the reason for dropping it,
+ * or VHOST_N_DROPS. */
 static inline enum vhost_drop
 frame_init(const struct vhost_ring *ring, struct vhost_burst *burst,
            unsigned int i)
 {
     struct vhost_frame *frame = &burst->store[i];
-    struct iovec *iov = CONST_CAST(struct iovec *, frame->iov);
     uint64_t bytes = burst->bytes[i];
     struct virtio_net_hdr_v1 hdr;
     uint32_t len;
@@ -75,24 +102,7 @@ frame_init(const struct vhost_ring *ring, struct vhost_burst *burst,
     frame->data = frame->room + VHOST_HEADROOM;
     frame->data_len = MIN(len, VHOST_SNAPSHOT);
     frame->tail_len = len - frame->data_len;
-    if (OVS_LIKELY(frame->n_iov == 1)) {
-        const uint8_t *p = iov->iov_base;
-
-        if (OVS_UNLIKELY(ring->reads_hdr)) {
-            /* There is a whole Ethernet header behind it, so this stays
-             * within the chain even where the header is shorter. */
-            memcpy(&hdr, p, sizeof hdr);
-        }
-        p += ring->hdr_len;
-        copy_head(frame->data, p, frame->data_len);
-        iov->iov_base = CONST_CAST(uint8_t *, p) + frame->data_len;
-        iov->iov_len = frame->tail_len;
-    } else {
-        iov_pull(&iov, &frame->n_iov, &hdr, ring->hdr_len);
-        iov_pull(&iov, &frame->n_iov, frame->data, frame->data_len);
-        frame->iov = iov;
-    }
-    atomic_signal_fence(memory_order_seq_cst);
+    frame_snapshot(ring, frame, &hdr);
 
     frame->offload.csum = false;
     frame->offload.gso = VHOST_GSO_NONE;

@@ -95,7 +95,11 @@ BUILD_ASSERT_DECL(offsetof(struct virtio_net_hdr_v1, num_buffers) == 10);
  * of a short frame where cores are far from each other.  It is not prefetched,
  * either: that takes longer than finding it.
  *
- * Where guests do write there, a look takes the line twice. */
+ * Where guests do write there, a look takes the line twice.
+ *
+ * A device should not read such buffers (virtio 1.2, section 2.7.5.1), as
+ * there is nothing in them to rely on.  Nor do we: what is found decides only
+ * whether the same bytes are written again. */
 static inline bool
 hdr_is_there(struct vhost_ring *ring, const uint8_t *p, uint32_t end)
 {
