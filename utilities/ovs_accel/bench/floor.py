@@ -35,8 +35,21 @@ class Floor(Scenario):
         side.start_floor()
 
 
+class Jumbo(Floor):
+    """One buffer holds a frame, of which there are as many, and rings take as
+    much memory, as where five hold one."""
+
+    buffer_size = 9000
+    ring_size = 256
+    bursts = 4
+
+    def generator(self, side):
+        devices, options, ports, command = super().generator(side)
+        return devices, options + ["--mbuf-size=9344"], ports, command
+
+
 SCENARIOS = [
-    type("Floor", (Floor,), {"name": "floor-%s-%d" % (ring, size),
-                             "size": size, "packed": ring == "packed",
-                             "of": "%s-%d" % (ring, size)})
-    for size in (64, 512, 1518) for ring in ("packed", "split")]
+    type("Floor", (Jumbo if size == 9000 else Floor,),
+         {"name": "floor-%s-%d" % (ring, size), "size": size,
+          "packed": ring == "packed", "of": "%s-%d" % (ring, size)})
+    for size in (64, 512, 1518, 9000) for ring in ("packed", "split")]

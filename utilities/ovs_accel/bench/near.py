@@ -20,6 +20,7 @@ choose, and changes: at one moment they share a cache, at the next they do not,
 and whatever passes from one to the other costs several times as much.  Two
 switches can only be compared at moments that are alike."""
 
+import contextlib
 import os
 import signal
 import statistics
@@ -35,7 +36,8 @@ SETTLED = 0.02                  # Seconds from going on to measuring.
 # CPUs are near while a cache line takes less than so many times the least
 # that it was ever seen to take.
 FAR = 2
-LOOKS = 200                     # To find that least.
+LOOKS = 200                     # To find that least, and
+LOOK_EVERY = 0.01               # seconds between them.
 # Waits for so many times the seconds that are to be measured.
 PATIENCE = 8
 
@@ -55,7 +57,10 @@ class Near:
                                                in pick_cpus()[:2]],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8",
             start_new_session=True)
-        self._least = min(self._ask("transfer") for _ in range(LOOKS))
+        self._least = self._ask("transfer")
+        for _ in range(LOOKS):
+            time.sleep(LOOK_EVERY)
+            self._least = min(self._least, self._ask("transfer"))
         return self
 
     def __exit__(self, kind, error, trace):
@@ -77,16 +82,19 @@ class Near:
 
     def transfer_cycles(self, processes):
         """Stops 'processes', which keep the CPUs busy, for a look."""
-        try:
+        with contextlib.ExitStack() as stack:
             for process in processes:
                 os.kill(process.pid, signal.SIGSTOP)
+                stack.callback(os.kill, process.pid, signal.SIGCONT)
             cycles = self._ask("transfer")
-        finally:
-            for process in processes:
-                os.kill(process.pid, signal.SIGCONT)
         self._least = min(self._least, cycles)
         time.sleep(SETTLED)
         return cycles
+
+    def is_near(self, result):
+        """Returns true if 'result' was measured while the CPUs were near, by
+        all that is known by now."""
+        return result["transfer_cycles"] < FAR * self._least
 
     def medians(self, seconds, processes, measure):
         """Calls 'measure', which takes about SLICE seconds and returns a
@@ -94,7 +102,7 @@ class Near:
         until 'seconds' of it lie between two looks that found them near.
         Returns the medians of what it returned then.  If the machine does not
         allow that, they are those of all calls, and "near" is 0 and not 1."""
-        everything, near = [], []
+        everything = []
         taken, began = 0, time.monotonic()
         before = self.transfer_cycles(processes)
         while (taken < seconds
@@ -105,10 +113,11 @@ class Near:
             after = self.transfer_cycles(processes)
             result["transfer_cycles"] = max(before, after)
             everything.append(result)
-            if result["transfer_cycles"] < FAR * self._least:
-                near.append(result)
+            if self.is_near(result):
                 taken += took
             before = after
+        near = [one for one in everything if self.is_near(one)]
         slices = near or everything
-        return dict({name: statistics.median(one[name] for one in slices)
-                     for name in slices[0]}, near=int(bool(near)))
+        return dict({name: statistics.median(one[name] for one in slices
+                                             if name in one)
+                     for name in set().union(*slices)}, near=int(bool(near)))

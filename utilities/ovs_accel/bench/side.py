@@ -27,7 +27,7 @@ from ovs_accel import scripted, verify
 from ovs_accel.bench.machine import pick_cpus
 from ovs_accel.bench.near import SLICE
 from ovs_accel.bench.results import difference, pmd_totals, rates
-from ovs_accel.proc import Process, run, wait_until
+from ovs_accel.proc import Failure, Process, run, wait_until
 from ovs_accel.program import say
 from ovs_accel.scripted import ScriptedGuest
 from ovs_accel.switch import Switch
@@ -60,6 +60,7 @@ class Side:
         self._scripted = [ScriptedGuest(self.directory, name, number)
                           for number, name in enumerate(GUESTS)]
         self.floor = Process(self.directory, "vhost-floor")
+        self._polling = self.switch.vswitchd
 
     def __enter__(self):
         return self
@@ -123,6 +124,7 @@ class Side:
 
     def start_floor(self):
         """Starts the bare loop, in place of a switch, between the guests."""
+        self._polling = self.floor
         self.floor.start(
             [scripted.program("vhost-floor"), "--cpu=%d" % self.pmd_cpu]
             + [self.path(name + ".sock") for name in GUESTS],
@@ -133,9 +135,9 @@ class Side:
 
     # The guests.
 
-    def guest(self, number, name, packed):
+    def guest(self, number, name, packed, ring_size=1024):
         return virtio_user(number, self.path(name + ".sock"), MACS[name],
-                           packed)
+                           packed, ring_size)
 
     def start_guests(self, devices, options, watched):
         """Starts testpmd, before the switch gets the guests' ports, which are
@@ -215,13 +217,13 @@ class Side:
     def processes(self):
         """Returns the processes that keep the two CPUs busy."""
         return [process for process in
-                [self.switch.vswitchd, self.testpmd.process, self.floor]
+                [self._polling, self.testpmd.process]
                 + [guest.process for guest in self._scripted] + self.others
                 if process.alive()]
 
     def totals(self):
         """Returns what the polling threads have counted so far."""
-        if self.floor.alive():
+        if self._polling is self.floor:
             return self._floor_totals()
         if self._unixctl is None:
             self._unixctl = Unixctl(self.path(
@@ -249,6 +251,8 @@ class Side:
         result = self.near.medians(seconds, self.processes(), self._slice)
         after = sum(received()), self.totals()
         result.update(difference(before[1], after[1]))
+        if not result["packets"]:
+            raise Failure("no packets were forwarded")
         # The guests are too slow to be asked in each slice.
         result["mpps"] *= ((after[0] - before[0]) / delivered
                            / result["packets"])
@@ -257,7 +261,7 @@ class Side:
     def _slice(self):
         """Returns what is measured within a moment; "mpps" are the packets
         that the polling threads receive."""
-        pid = (self.floor if self.floor.alive() else self.switch.vswitchd).pid
+        pid = self._polling.pid
         cpu_before = cpu_times(pid)
         before, began = self.totals(), time.monotonic()
         time.sleep(SLICE)

@@ -47,6 +47,7 @@ class BesideSilent(Unchanged):
     def measure(self, side, seconds):
         result = super().measure(side, seconds)
         result["alone_mpps"] = self.alone["mpps"]
+        result["near"] = min(result["near"], self.alone["near"])
         result["share_of_alone"] = result["mpps"] / self.alone["mpps"]
         return result
 
