@@ -53,9 +53,9 @@ def parse(arguments):
     parser.add_argument("--scenario", action="append", metavar="NAME",
                         choices=list(SCENARIOS),
                         help="measure only this one; may be repeated")
-    parser.add_argument("--rounds", type=int, default=7, metavar="N",
+    parser.add_argument("--rounds", type=int, default=5, metavar="N",
                         help="rounds, of whose ratios the medians are "
-                        "reported (default: 7)")
+                        "reported (default: 5)")
     parser.add_argument("--seconds", type=float, default=1, metavar="S",
                         help="seconds that each run is measured (default: 1)")
     parser.add_argument("--silent-ports", type=int, default=500, metavar="N",
