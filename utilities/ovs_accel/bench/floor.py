@@ -45,7 +45,8 @@ class Jumbo(Floor):
 
     def generator(self, side):
         devices, options, ports, command = super().generator(side)
-        return devices, options + ["--mbuf-size=9344"], ports, command
+        # testpmd wants to know it before the length of frames.
+        return devices, ["--mbuf-size=9344"] + options, ports, command
 
 
 SCENARIOS = [
