@@ -36,11 +36,10 @@ class Floor(Scenario):
 
 
 class Jumbo(Floor):
-    """One buffer holds a frame, of which there are as many, and rings take as
-    much memory, as where five hold one."""
+    """One buffer holds a frame.  The guests' buffers, which they use in turn,
+    exceed all caches, as those do of which five hold a frame."""
 
     buffer_size = 9000
-    ring_size = 256
     bursts = 4
 
     def generator(self, side):

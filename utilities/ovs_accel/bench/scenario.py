@@ -44,7 +44,6 @@ class Scenario:
     size = 64                   # Bytes of a frame.
     buffer_size = 1800          # Bytes of a frame in one buffer, at most.
     packed = True               # Whether rings are packed.
-    ring_size = 1024            # Buffers in a ring.
     at_once = False             # Whether measure_all() makes all rounds.
     verifiable = True           # Whether verify() does anything.
     lossy = False               # Whether frames get lost that nobody counts.
@@ -122,12 +121,11 @@ class Scenario:
         guests, and the command that starts it."""
         devices = []
         for number, name in enumerate(GUESTS + self.others):
-            devices += side.guest(number, name, self.packed, self.ring_size)
+            devices += side.guest(number, name, self.packed)
         segments = -(-self.size // self.buffer_size)
         options = ["--forward-mode=io", "--port-topology=" + self.topology,
                    "--txpkts=" + ",".join([str(self.size // segments)]
                                           * segments),
-                   "--rxd=%d" % self.ring_size, "--txd=%d" % self.ring_size,
                    "--eth-peer=0," + MACS[GUESTS[1]],
                    "--eth-peer=1," + MACS[GUESTS[0]]]
         if segments > 1:

@@ -135,9 +135,9 @@ class Side:
 
     # The guests.
 
-    def guest(self, number, name, packed, ring_size=1024):
+    def guest(self, number, name, packed):
         return virtio_user(number, self.path(name + ".sock"), MACS[name],
-                           packed, ring_size)
+                           packed)
 
     def start_guests(self, devices, options, watched):
         """Starts testpmd, before the switch gets the guests' ports, which are
