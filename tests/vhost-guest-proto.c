@@ -269,6 +269,10 @@ dev_set_mem_table(struct vg_dev *dev)
                        fds, dev->mem.n_regions, false);
 }
 
+/* Segmentation with ECN, which netdev-dpdk does not offer. */
+#define ECN_FEATURES (UINT64_C(1) << VIRTIO_NET_F_HOST_ECN      \
+                      | UINT64_C(1) << VIRTIO_NET_F_GUEST_ECN)
+
 /* Chooses among the features that the back-end offers.  Those that decide
  * what a test tests are not optional. */
 static int
@@ -281,8 +285,9 @@ dev_negotiate(struct vg_dev *dev)
                      | (uint64_t) c->mergeable << VIRTIO_NET_F_MRG_RXBUF
                      | (uint64_t) c->indirect << VIRTIO_RING_F_INDIRECT_DESC
                      | (uint64_t) c->event_idx << VIRTIO_RING_F_EVENT_IDX
-                     | c->offloads);
-    uint64_t may = c->n_pairs > 1 ? UINT64_C(1) << VIRTIO_NET_F_MQ : 0;
+                     | (c->offloads & ~ECN_FEATURES));
+    uint64_t may = ((c->n_pairs > 1 ? UINT64_C(1) << VIRTIO_NET_F_MQ : 0)
+                    | (c->offloads & ECN_FEATURES));
     uint64_t missing, pairs = 1;
     int error;
 
