@@ -19,3 +19,17 @@ EXTRA_DIST += \
 	Documentation/topics/performance.rst \
 	Documentation/topics/testing.rst \
 	README.rst
+
+# Man pages.
+ref_rst = \
+	Documentation/ref/accel-options.5.rst \
+	Documentation/ref/ovs-vswitchd-accel.8.rst
+EXTRA_DIST += $(ref_rst)
+
+if HAVE_RST2MAN
+man_MANS = $(ref_rst:.rst=)
+CLEANFILES += $(man_MANS)
+$(man_MANS): %: %.rst
+	$(AM_V_GEN)$(MKDIR_P) $(@D)
+	$(AM_V_at)$(RST2MAN) --strict $< $@
+endif

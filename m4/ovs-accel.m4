@@ -126,6 +126,13 @@ AC_DEFUN([ACCEL_CHECK_DEPENDENCIES],
      [AC_MSG_ERROR([these are missing:$accel_missing
 Install them with: apt-get install$accel_packages])])])
 
+dnl ACCEL_CHECK_RST2MAN
+dnl
+dnl Looks for what makes man pages.  Without it there are none.
+AC_DEFUN([ACCEL_CHECK_RST2MAN],
+  [AC_CHECK_PROGS([RST2MAN], [rst2man rst2man.py])
+   AM_CONDITIONAL([HAVE_RST2MAN], [test -n "$RST2MAN"])])
+
 dnl ACCEL_ENABLE_WERROR
 AC_DEFUN([ACCEL_ENABLE_WERROR],
   [AC_ARG_ENABLE([Werror],

@@ -97,6 +97,7 @@ run_suite = $(PYTHON3) $(srcdir)/build-aux/run-suite --source '$(srcdir)/tests' 
 testsuite_at = \
 	tests/action.at \
 	tests/bench.at \
+	tests/documentation.at \
 	tests/dp.at \
 	tests/flow.at \
 	tests/meter.at \
@@ -106,7 +107,7 @@ testsuite_at = \
 	tests/upcall.at \
 	tests/vring.at \
 	tests/vswitchd.at
-EXTRA_DIST += $(testsuite_at) tests/test-bench.py
+EXTRA_DIST += $(testsuite_at) tests/check-man.py tests/test-bench.py
 
 tests/testsuite: $(testsuite_at) tests/package.m4 ovs.mk
 	$(AM_V_GEN)$(autotest) -o $@.tmp $(srcdir)/tests/testsuite.at
@@ -114,7 +115,7 @@ tests/testsuite: $(testsuite_at) tests/package.m4 ovs.mk
 CLEANFILES += tests/testsuite
 
 check-local: tests/testsuite $(sbin_PROGRAMS) $(noinst_PROGRAMS)
-	$(run_suite) check tests -- AUTOTEST_PATH='$(autotest_path)' $(TESTSUITEFLAGS)
+	$(run_suite) check tests -- AUTOTEST_PATH='$(autotest_path)' OVS_SRC='$(OVS_SRC)' $(TESTSUITEFLAGS)
 
 # System tests, of a switch that really runs.  They want root.
 system_accel_at = \

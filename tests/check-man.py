@@ -1,0 +1,86 @@
+# Copyright (c) 2026 The OVS-Accel Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at:
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""usage: check-man.py SOURCE OVS_SOURCE
+
+Checks that the man pages in SOURCE/Documentation/ref tell of each ovs-appctl
+command and of each key that the code knows, and of no others.
+"""
+
+import glob
+import os
+import re
+import sys
+
+# Functions that read a key, which is one of their arguments.
+READERS = r"\b(?:smap_get\w*|parse_number|get_percent)\("
+KEY = r"[a-z0-9_]+(?:-[a-z0-9]+)*"
+
+
+def read(*patterns):
+    return "\n".join(open(path, encoding="utf-8").read()
+                     for pattern in patterns
+                     for path in sorted(glob.glob(pattern)))
+
+
+def commands(code):
+    return set(re.findall(
+        r'unixctl_command_register\(\s*"((?:dpif-accel|accelvhost)/[^"]+)"',
+        code))
+
+
+def keys(code):
+    found = set()
+    for match in re.finditer(READERS, code):
+        call = code[match.end():code.index(";", match.end())]
+        literal = re.search(r'"(%s)"' % KEY, call.split("?")[0])
+        if literal:
+            found.add(literal.group(1))
+    # Those that have no effect are in a table, socket paths are macros.
+    found.update(re.findall(r'\{ "(%s)", "' % KEY, code))
+    found.update(re.findall(r'#define \w+_PATH "(%s)"' % KEY, code))
+    return found
+
+
+def terms(page):
+    """Returns the terms of a page's definition lists, and what is named in a
+    paragraph, in literal text."""
+    return set(re.findall(r"``(?:\w+ : )?([a-z][a-z0-9_/-]+)``", page))
+
+
+def main():
+    source, ovs = sys.argv[1:]
+    code = read(source + "/lib/*.c")
+    upstream = read(ovs + "/lib/*.c", ovs + "/vswitchd/*.c")
+    ref = os.path.join(source, "Documentation", "ref")
+    daemon = read(ref + "/ovs-vswitchd-accel.8.rst")
+    options = read(ref + "/accel-options.5.rst")
+    documented = {name for name in terms(daemon)
+                  if re.match("(dpif-accel|accelvhost)/", name)}
+    wrong = ["%s is not in ovs-vswitchd-accel(8)" % name
+             for name in commands(code) - documented]
+    wrong += ["%s is no command" % name
+              for name in documented - commands(code)]
+    wrong += ["%s is not in accel-options(5)" % key
+              for key in keys(code) - terms(options)]
+    wrong += ["%s is no key" % key
+              for key in re.findall(r"``(?:other_config|options) : (%s)``"
+                                    % KEY, options)
+              if '"%s"' % key not in code + upstream]
+    for sentence in sorted(wrong):
+        print(sentence)
+    return 1 if wrong else 0
+
+
+sys.exit(main())
