@@ -29,7 +29,6 @@
 
 #include <errno.h>
 #include <rte_cycles.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -37,7 +36,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "openvswitch/vlog.h"
 #include "ovs-atomic.h"
+#include "ovs-numa.h"
 #include "ovs-thread.h"
 #include "util.h"
 
@@ -62,11 +63,7 @@ static atomic_llong woken_at;   /* In nanoseconds. */
 static void
 run_on(int where)
 {
-    cpu_set_t set;
-
-    CPU_ZERO(&set);
-    CPU_SET(where, &set);
-    if (pthread_setaffinity_np(pthread_self(), sizeof set, &set)) {
+    if (ovs_numa_thread_setaffinity_core(where)) {
         ovs_fatal(0, "cannot run on CPU %d", where);
     }
 }
@@ -198,6 +195,8 @@ main(int argc, char *argv[])
         || pair.cpus[0] == pair.cpus[1]) {
         ovs_fatal(0, "usage: %s CPU CPU, with two CPUs", program_name);
     }
+    vlog_set_levels(NULL, VLF_CONSOLE, VLL_WARN);
+    ovs_numa_init();
     wake_fd = eventfd(0, EFD_NONBLOCK);
     run_on(pair.cpus[0]);
     while (fgets(line, sizeof line, stdin)) {

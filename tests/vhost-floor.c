@@ -53,14 +53,15 @@
 #include <rte_eal.h>
 #include <rte_pause.h>
 #include <rte_vhost.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "hash.h"
+#include "openvswitch/vlog.h"
 #include "ovs-atomic.h"
+#include "ovs-numa.h"
 #include "ovs-thread.h"
 #include "unaligned.h"
 #include "util.h"
@@ -429,23 +430,11 @@ forward_until_stopped(void)
     }
 }
 
-static void
-run_on(int where)
-{
-    cpu_set_t set;
-
-    CPU_ZERO(&set);
-    CPU_SET(where, &set);
-    if (pthread_setaffinity_np(pthread_self(), sizeof set, &set)) {
-        ovs_fatal(0, "cannot run on CPU %d", where);
-    }
-}
-
 static void *
 loop_main(void *aux OVS_UNUSED)
 {
-    if (cpu >= 0) {
-        run_on(cpu);
+    if (cpu >= 0 && ovs_numa_thread_setaffinity_core(cpu)) {
+        ovs_fatal(0, "cannot run on CPU %d", cpu);
     }
     forward_until_stopped();
     atomic_store(&stopped, true);
@@ -669,6 +658,8 @@ main(int argc, char *argv[])
 
     set_program_name(argv[0]);
     parse_options(argc, argv);
+    vlog_set_levels(NULL, VLF_CONSOLE, VLL_WARN);
+    ovs_numa_init();
     if (rte_eal_init(ARRAY_SIZE(eal), eal) < 0) {
         ovs_fatal(0, "DPDK does not start");
     }
