@@ -37,6 +37,7 @@ test_accel_sources = \
 	tests/test-upcall.c \
 	tests/test-vhost-offload.c \
 	tests/test-vring-bad.c \
+	tests/test-vring-memory.c \
 	tests/test-vring-resume.c \
 	tests/test-vring-sleep.c \
 	tests/test-vring.c \
