@@ -13,12 +13,36 @@
 # limitations under the License.
 
 EXTRA_DIST += \
+	Documentation/conf.py \
+	Documentation/contributing.rst \
+	Documentation/index.rst \
+	Documentation/intro/comparison.rst \
+	Documentation/intro/install.rst \
+	Documentation/intro/what.rst \
+	Documentation/ref/index.rst \
 	Documentation/topics/configuration.rst \
+	Documentation/topics/counters.rst \
 	Documentation/topics/design.rst \
 	Documentation/topics/differential.rst \
+	Documentation/topics/index.rst \
 	Documentation/topics/performance.rst \
+	Documentation/topics/security.rst \
 	Documentation/topics/testing.rst \
 	README.rst
+
+# All of it as web pages.  Whatever Sphinx finds wrong, links within the pages
+# included, is an error.
+docs: html
+html-local:
+	@test -n '$(SPHINXBUILD)' || { echo \
+	    "sphinx-build is needed (Debian package python3-sphinx); install it and run configure again"; \
+	    exit 1; }
+	$(AM_V_GEN)$(SPHINXBUILD) -q -W --keep-going -n -b html -d Documentation/_build/doctrees $(srcdir)/Documentation Documentation/_build/html
+.PHONY: docs
+clean-local: clean-docs
+clean-docs:
+	rm -rf Documentation/_build
+.PHONY: clean-docs
 
 # Man pages.
 ref_rst = \

@@ -133,6 +133,12 @@ AC_DEFUN([ACCEL_CHECK_RST2MAN],
   [AC_CHECK_PROGS([RST2MAN], [rst2man rst2man.py])
    AM_CONDITIONAL([HAVE_RST2MAN], [test -n "$RST2MAN"])])
 
+dnl ACCEL_CHECK_SPHINX
+dnl
+dnl Looks for what makes web pages of the documentation.
+AC_DEFUN([ACCEL_CHECK_SPHINX],
+  [AC_CHECK_PROGS([SPHINXBUILD], [sphinx-build])])
+
 dnl ACCEL_ENABLE_WERROR
 AC_DEFUN([ACCEL_ENABLE_WERROR],
   [AC_ARG_ENABLE([Werror],

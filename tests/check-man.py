@@ -15,7 +15,9 @@
 """usage: check-man.py SOURCE OVS_SOURCE
 
 Checks that the man pages in SOURCE/Documentation/ref tell of each ovs-appctl
-command and of each key that the code knows, and of no others.
+command and of each key that the code knows, and of no others, that
+topics/counters.rst does of each reason for a drop, and that files that the
+documentation names are there.
 """
 
 import glob
@@ -59,6 +61,30 @@ def terms(page):
     return set(re.findall(r"``(?:\w+ : )?([a-z][a-z0-9_/-]+)``", page))
 
 
+def drops(code):
+    """Returns the names of reasons for drops, and of Open vSwitch's counters
+    that count them, too."""
+    return set(re.findall(r'(?:PORT|VHOST)_DROP\(\w+, "(\w+)"', code) +
+               re.findall(r"STOCK_COUNTER\(\w+, ([a-z_]+)\)", code))
+
+
+def missing_files(source, ovs):
+    """Yields a sentence for each file that the documentation names and that is
+    neither in the source tree nor in Open vSwitch's."""
+    pattern = (r"``((?:Documentation|build-aux|datapath-ext|debian|lib|tests|"
+               r"utilities|vswitchd)/(?!\.)[\w./-]+\.\w+)``")
+    pages = glob.glob(os.path.join(source, "Documentation", "**", "*.rst"),
+                      recursive=True)
+    pages += [os.path.join(source, name)
+              for name in ("README.rst", "CONTRIBUTING.rst")]
+    for page in pages:
+        for name in re.findall(pattern, read(page)):
+            if not any(os.path.exists(os.path.join(top, name))
+                       for top in (source, ovs)):
+                yield "%s, which %s names, is not there" % (
+                    name, os.path.relpath(page, source))
+
+
 def main():
     source, ovs = sys.argv[1:]
     code = read(source + "/lib/*.c")
@@ -78,6 +104,15 @@ def main():
               for key in re.findall(r"``(?:other_config|options) : (%s)``"
                                     % KEY, options)
               if '"%s"' % key not in code + upstream]
+    counters = read(source + "/Documentation/topics/counters.rst")
+    named = set(re.findall(r"``(\w+)``", counters))
+    reasons = drops(read(source + "/datapath-ext/*/*.[ch]"))
+    wrong += ["%s is not in topics/counters.rst" % name
+              for name in reasons - named]
+    wrong += ["%s, in topics/counters.rst, is no reason for a drop" % name
+              for name in named - reasons
+              if re.match("[rt]x_(?!q)|datapath_drop_", name)]
+    wrong += missing_files(source, ovs)
     for sentence in sorted(wrong):
         print(sentence)
     return 1 if wrong else 0
