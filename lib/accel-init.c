@@ -32,5 +32,6 @@ __wrap_bridge_init(const char *remote)
     netdev_accel_vhost_register();
     dp_register_provider(&dpif_accel_class);
     dpif_accel_unixctl_register();
+    dpif_accel_metrics_register();
     __real_bridge_init(remote);
 }

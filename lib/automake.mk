@@ -23,6 +23,7 @@ lib_sources = \
 	lib/dpif-accel-dummy.c \
 	lib/dpif-accel-flow.c \
 	lib/dpif-accel-meter.c \
+	lib/dpif-accel-metrics.c \
 	lib/dpif-accel-unixctl.c \
 	lib/dpif-accel.c \
 	lib/dpif-accel.h \

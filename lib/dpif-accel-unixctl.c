@@ -429,8 +429,8 @@ rebalance(struct dp *dp, struct ds *ds)
 
 /* Books */
 
-static unsigned int
-n_asleep(const struct port *port)
+unsigned int
+dpif_accel_n_asleep(const struct port *port)
 {
     unsigned int n = 0;
 
@@ -453,7 +453,7 @@ show_port(const struct port *port, struct ds *ds)
                   ", copies %"PRIu64")\n", t.rx, t.rx_main_road, t.copies);
     if (port->vhost) {
         ds_put_format(ds, "    rx queues: %u, asleep until the guest kicks: "
-                      "%u\n", port->n_rxq, n_asleep(port));
+                      "%u\n", port->n_rxq, dpif_accel_n_asleep(port));
     }
     ds_put_format(ds, "    forwarded: %"PRIu64", consumed: %"PRIu64
                   ", in flight: %"PRIu64"\n", t.forwarded, t.consumed,
@@ -482,20 +482,29 @@ compare_ports(const void *a_, const void *b_)
     return a_no < b_no ? -1 : a_no > b_no;
 }
 
+const struct port **
+dpif_accel_ports(const struct dp *dp, size_t *n)
+{
+    size_t n_ports = cmap_count(&dp->ports.ports);
+    const struct port **ports = xcalloc(n_ports, sizeof *ports);
+    const struct port *port;
+
+    *n = 0;
+    PORT_TABLE_FOR_EACH (port, &dp->ports) {
+        if (*n < n_ports) {
+            ports[(*n)++] = port;
+        }
+    }
+    qsort(ports, *n, sizeof *ports, compare_ports);
+    return ports;
+}
+
 static void
 stats_show(struct dp *dp, struct ds *ds)
 {
-    size_t n = 0, n_ports = cmap_count(&dp->ports.ports);
-    const struct port **ports = xcalloc(n_ports, sizeof *ports);
     struct upcall_stats upcalls;
-    const struct port *port;
-
-    PORT_TABLE_FOR_EACH (port, &dp->ports) {
-        if (n < n_ports) {
-            ports[n++] = port;
-        }
-    }
-    qsort(ports, n, sizeof *ports, compare_ports);
+    const struct port **ports;
+    size_t n;
 
     upcall_get_stats(dp->upcall, &upcalls);
     ds_put_format(ds, "%s:\n", dp->name);
@@ -505,6 +514,7 @@ stats_show(struct dp *dp, struct ds *ds)
     ds_put_format(ds, "  upcalls: %"PRIu64", lost: %"PRIu64", queued: %"PRIu64
                   ", threads: %u\n", upcalls.asked, upcalls.lost,
                   upcalls.queued, upcalls.n_threads);
+    ports = dpif_accel_ports(dp, &n);
     for (size_t i = 0; i < n; i++) {
         show_port(ports[i], ds);
     }

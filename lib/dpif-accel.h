@@ -27,6 +27,7 @@
 #include "ovs-atomic.h"
 
 struct dp;
+struct port;
 
 extern const struct dpif_class dpif_accel_class;
 
@@ -152,5 +153,15 @@ int dpif_accel_bond_stats_get(struct dpif *, uint32_t id, uint64_t *n_bytes);
 
 /* dpif-accel-unixctl.c */
 void dpif_accel_unixctl_register(void);
+
+/* Returns the ports of 'dp' in order of numbers; the caller frees the array
+ * and is the control thread. */
+const struct port **dpif_accel_ports(const struct dp *dp, size_t *n);
+
+/* The receive queues of a guest's port that wait for the guest to kick. */
+unsigned int dpif_accel_n_asleep(const struct port *);
+
+/* dpif-accel-metrics.c */
+void dpif_accel_metrics_register(void);
 
 #endif /* dpif-accel.h */

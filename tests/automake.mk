@@ -127,6 +127,7 @@ system_accel_at = \
 	tests/system-accel-clients.at \
 	tests/system-accel-ct.at \
 	tests/system-accel-guests.at \
+	tests/system-accel-metrics.at \
 	tests/system-accel-miss.at \
 	tests/system-accel-offload.at \
 	tests/system-accel-openflow.at \
@@ -138,7 +139,7 @@ system_accel_at = \
 	tests/system-accel-tso.at \
 	tests/system-accel.at \
 	tests/vhost-hostile.at
-EXTRA_DIST += $(system_accel_at) tests/tso-frames.py tests/vhost-hostile.py
+EXTRA_DIST += $(system_accel_at) tests/check-metrics.py tests/tso-frames.py tests/vhost-hostile.py
 
 system_suite = AUTOM4TE='$(AUTOM4TE)' $(srcdir)/build-aux/system-suite
 system_suite_dirs = '$(abs_top_builddir)' '$(OVS_SRC)' '$(OVS_BUILD)'

@@ -32,9 +32,9 @@ accel_packages_guest="busybox-static cpio dpdk dpdk-dev iproute2 procps
     qemu-system-x86 socat"
 accel_packages_test="$accel_packages_guest clang conntrack curl ethtool
     iptables iputils-arping iputils-ping kmod lftp net-tools netcat-openbsd
-    nftables python3-netaddr python3-pyftpdlib python3-pyparsing
-    python3-docutils python3-pytest python3-scapy python3-setuptools
-    python3-sortedcontainers python3-sphinx tcpdump wget"
+    nftables python3-docutils python3-netaddr python3-prometheus-client
+    python3-pyftpdlib python3-pyparsing python3-pytest python3-scapy
+    python3-setuptools python3-sortedcontainers python3-sphinx tcpdump wget"
 
 # Everything that is made for these commands is made here, whatever state the
 # source tree itself is in.
