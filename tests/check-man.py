@@ -49,8 +49,9 @@ def keys(code):
         literal = re.search(r'"(%s)"' % KEY, call.split("?")[0])
         if literal:
             found.add(literal.group(1))
-    # Those that have no effect are in a table, socket paths are macros.
-    found.update(re.findall(r'\{ "(%s)", "' % KEY, code))
+    # Those that have no effect are in a table, with a sentence that tells why;
+    # socket paths are macros.
+    found.update(re.findall(r'\{ "(%s)", "\w+ ' % KEY, code))
     found.update(re.findall(r'#define \w+_PATH "(%s)"' % KEY, code))
     return found
 
