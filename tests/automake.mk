@@ -131,6 +131,7 @@ system_accel_at = \
 	tests/system-accel-miss.at \
 	tests/system-accel-offload.at \
 	tests/system-accel-openflow.at \
+	tests/system-accel-ovn.at \
 	tests/system-accel-pmd.at \
 	tests/system-accel-ports.at \
 	tests/system-accel-sleep.at \
