@@ -80,6 +80,22 @@ done
 """
 
 
+# What udhcpc does with a lease.
+DHCP = """\
+#!/bin/sh
+case $1 in
+deconfig)
+    ip addr flush dev "$interface"
+    ;;
+bound | renew)
+    ip addr flush dev "$interface"
+    ip addr add "$ip/$mask" dev "$interface"
+    [ -z "$router" ] || ip route add default via "${router%% *}"
+    ;;
+esac
+"""
+
+
 def cache_directory():
     """Returns (and makes) the directory that outlives this run."""
     base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
@@ -178,8 +194,10 @@ def _initramfs(modules_root):
     entries.append(("init", 0o100755,
                     (INIT % {"modules": " ".join(MODULES)}).encode()))
     entries.append(("agent", 0o100644, AGENT.encode()))
+    entries.append(("etc/udhcpc/default.script", 0o100755, DHCP.encode()))
     directories = [(name, 0o040755, b"") for name in
-                   ("bin", "dev", "modules", "proc", "sys")]
+                   ("bin", "dev", "etc", "etc/udhcpc", "modules", "proc",
+                    "sys")]
     return _cpio(directories + entries)
 
 
