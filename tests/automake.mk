@@ -69,6 +69,7 @@ tests_vhost_guest_SOURCES = \
 	tests/vhost-guest-show.c \
 	tests/vhost-guest-silent.c \
 	tests/vhost-guest-split.c \
+	tests/vhost-guest-track.c \
 	tests/vhost-guest.c \
 	tests/vhost-guest.h
 tests_vhost_guest_LDADD = $(OVS_LIBS)

@@ -20,7 +20,6 @@
 #include <netinet/ip.h>
 #include <netinet/ip_icmp.h>
 
-#include "bitmap.h"
 #include "csum.h"
 #include "hash.h"
 #include "util.h"
@@ -228,56 +227,6 @@ vg_frame_check(const void *frame_, size_t len, struct vg_mark *mark)
     mark->flow = ntohs(payload.flow);
     mark->seq = ntohl(payload.seq);
     return VG_GOOD;
-}
-
-static void
-track_grow(struct vg_track *track, uint32_t seq)
-{
-    size_t n = MAX(track->n_seen, 65536);
-
-    while (n <= seq) {
-        n *= 2;
-    }
-    if (n > track->n_seen) {
-        unsigned long *seen = bitmap_allocate(n);
-
-        memcpy(seen, track->seen, bitmap_n_bytes(track->n_seen));
-        free(track->seen);
-        track->seen = seen;
-        track->n_seen = n;
-    }
-}
-
-/* Books a good frame. */
-void
-vg_track_note(struct vg_track *track, const struct vg_mark *mark)
-{
-    if (!track->flow_next) {
-        track->flow_next = xcalloc(VG_MAX_FLOWS, sizeof *track->flow_next);
-        track->seen = bitmap_allocate(0);
-    }
-    track_grow(track, mark->seq);
-    if (bitmap_is_set(track->seen, mark->seq)) {
-        track->duplicate++;
-        return;
-    }
-    bitmap_set1(track->seen, mark->seq);
-    track->good++;
-    track->next_seq = MAX(track->next_seq, mark->seq + 1);
-    if (mark->seq < track->flow_next[mark->flow]) {
-        track->reordered++;
-    } else {
-        track->flow_next[mark->flow] = mark->seq + 1;
-    }
-}
-
-/* Forgets everything that 'track' has seen. */
-void
-vg_track_clear(struct vg_track *track)
-{
-    free(track->seen);
-    free(track->flow_next);
-    memset(track, 0, sizeof *track);
 }
 
 static bool

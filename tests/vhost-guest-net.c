@@ -184,12 +184,12 @@ rx_keep(struct vg_net *net, const struct virtio_net_hdr *hdr,
 }
 
 static void
-rx_verify(struct vg_net *net, const uint8_t *data, size_t len)
+rx_verify(struct vg_net *net, unsigned int ring, const uint8_t *data,
+          size_t len)
 {
     struct vg_counters *c = &net->counters;
     struct vg_mark mark;
-    struct vg_track **track;
-    uint64_t good, duplicate, reordered;
+    struct vg_track **track, old;
 
     switch (vg_frame_check(data, len, &mark)) {
     case VG_FOREIGN:
@@ -203,15 +203,15 @@ rx_verify(struct vg_net *net, const uint8_t *data, size_t len)
     case VG_GOOD:
         track = &net->tracks[mark.generator];
         if (!*track) {
-            *track = xzalloc(sizeof **track);
+            *track = vg_track_create(net->dev.config.n_pairs > 1);
         }
-        good = (*track)->good;
-        duplicate = (*track)->duplicate;
-        reordered = (*track)->reordered;
-        vg_track_note(*track, &mark);
-        c->rx_good += (*track)->good - good;
-        c->rx_duplicate += (*track)->duplicate - duplicate;
-        c->rx_reordered += (*track)->reordered - reordered;
+        old = **track;
+        vg_track_note(*track, &mark, ring);
+        c->rx_good += (*track)->good - old.good;
+        c->rx_duplicate += (*track)->duplicate - old.duplicate;
+        c->rx_reordered += (*track)->reordered - old.reordered;
+        c->rx_crossed += (*track)->crossed - old.crossed;
+        c->rx_moves = MAX(c->rx_moves, (*track)->moves);
         if (net->ping && mark.generator == net->ping->stream.generator) {
             vg_ping_note(net->ping, mark.seq);
         }
@@ -238,7 +238,7 @@ rx_deliver(struct vg_net *net, struct vg_queue *q,
         dp_packet_use_const(&packet, data, len);
         ovs_pcap_write(net->record, &packet);
     }
-    rx_verify(net, data, len);
+    rx_verify(net, q - net->rxqs, data, len);
 
     if ((net->echo || net->respond) && len >= ETH_HEADER_LEN
         && len <= net->config.max_frame) {
@@ -756,11 +756,8 @@ vg_net_clear(struct vg_net *net)
         net->job->lost_before = 0;
     }
     for (unsigned int i = 0; i < ARRAY_SIZE(net->tracks); i++) {
-        if (net->tracks[i]) {
-            vg_track_clear(net->tracks[i]);
-            free(net->tracks[i]);
-            net->tracks[i] = NULL;
-        }
+        vg_track_destroy(net->tracks[i]);
+        net->tracks[i] = NULL;
     }
     for (unsigned int i = 0; i < net->dev.config.n_pairs; i++) {
         net->rxqs[i].frames = net->txqs[i].frames = 0;

@@ -37,8 +37,9 @@ static const struct {
     COUNTER(tx_frames), COUNTER(tx_bytes), COUNTER(tx_used),
     COUNTER(tx_lost), COUNTER(rx_frames), COUNTER(rx_bytes),
     COUNTER(rx_errors), COUNTER(rx_good), COUNTER(rx_duplicate),
-    COUNTER(rx_reordered), COUNTER(rx_corrupt), COUNTER(rx_foreign),
-    COUNTER(answered), COUNTER(unanswered),
+    COUNTER(rx_reordered), COUNTER(rx_crossed), COUNTER(rx_corrupt),
+    COUNTER(rx_foreign), COUNTER(rx_moves), COUNTER(answered),
+    COUNTER(unanswered),
 #undef COUNTER
 };
 
@@ -105,6 +106,8 @@ find_generator_counter(const struct vg_net *net, const char *name,
         *value = track->duplicate;
     } else if (!strcmp(name, "reordered")) {
         *value = track->reordered;
+    } else if (!strcmp(name, "moves")) {
+        *value = track->moves;
     } else if (!strcmp(name, "next_seq")) {
         *value = track->next_seq;
     } else {
@@ -272,9 +275,9 @@ cmd_rx(struct unixctl_conn *conn, int argc OVS_UNUSED,
 
         if (t) {
             ds_put_format(&ds, "gen%"PRIuSIZE": good=%"PRIu64" duplicate="
-                          "%"PRIu64" reordered=%"PRIu64" missing=%"PRIu64
-                          "\n", i, t->good, t->duplicate, t->reordered,
-                          t->next_seq - t->good);
+                          "%"PRIu64" reordered=%"PRIu64" crossed=%"PRIu64
+                          " missing=%"PRIu64"\n", i, t->good, t->duplicate,
+                          t->reordered, t->crossed, t->next_seq - t->good);
         }
     }
     ds_put_format(&ds, "corrupt=%"PRIu64" foreign=%"PRIu64"\n",

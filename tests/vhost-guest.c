@@ -59,7 +59,7 @@
  *     tx_inflight          tx_frames - tx_used - tx_lost
  *     kept                 frames kept for "dump", ever
  *     rxqN.frames, txqN.frames, rxqN.calls, txqN.kicks   of queue N
- *     genN.good, genN.duplicate, genN.reordered, genN.next_seq
+ *     genN.good, genN.duplicate, genN.reordered, genN.moves, genN.next_seq
  *                          of the frames of generator N
  */
 

@@ -40,6 +40,8 @@
  *
  *   - vhost-guest-frame.c: numbered frames, made and verified.
  *
+ *   - vhost-guest-track.c: which of them have come, and in what order.
+ *
  *   - vhost-guest-net.c: a network device on top: sends, receives, verifies,
  *     answers, and counts, all by its own books.
  *
@@ -325,15 +327,25 @@ enum vg_verdict vg_frame_check(const void *frame, size_t len,
 struct vg_track {
     uint64_t good;              /* Distinct frames, intact. */
     uint64_t duplicate;         /* Seen before. */
-    uint64_t reordered;         /* Good, but after a later one of its flow. */
+    uint64_t reordered;         /* Good, but after a later one of its flow in
+                                 * the same ring... */
+    uint64_t crossed;           /* ...or only in another one. */
+    uint64_t moves;             /* Most often that a flow changed its ring, in
+                                 * the order of its frames' numbers. */
     uint32_t next_seq;          /* Highest number seen, plus one. */
     unsigned long *seen;
     size_t n_seen;              /* Bits in 'seen'. */
     uint32_t *flow_next;        /* By flow: highest number seen, plus one. */
+    struct vg_flow *flows;      /* By flow: its rings.  NULL: there is one. */
 };
 
-void vg_track_note(struct vg_track *, const struct vg_mark *);
-void vg_track_clear(struct vg_track *);
+/* 'multiqueue': frames may come in several rings. */
+struct vg_track *vg_track_create(bool multiqueue);
+void vg_track_destroy(struct vg_track *);
+
+/* Books a good frame, found in receive ring 'ring'. */
+void vg_track_note(struct vg_track *, const struct vg_mark *,
+                   unsigned int ring);
 
 /* Answers to ARP requests and ICMP echo requests for one address. */
 struct vg_responder {
@@ -403,8 +415,10 @@ struct vg_counters {
     uint64_t rx_good;           /* Numbered frames, intact... */
     uint64_t rx_duplicate;      /* ...seen before (not in rx_good)... */
     uint64_t rx_reordered;      /* ...late (also in rx_good)... */
+    uint64_t rx_crossed;        /* ...late for other rings (in rx_good)... */
     uint64_t rx_corrupt;        /* ...or damaged. */
     uint64_t rx_foreign;        /* Not numbered. */
+    uint64_t rx_moves;          /* Most often that a flow changed its ring. */
     uint64_t answered;          /* Frames echoed and requests answered... */
     uint64_t unanswered;        /* ...or not, for want of a buffer. */
 };
