@@ -28,6 +28,7 @@ test_accel_sources = \
 	tests/test-dp.c \
 	tests/test-flow-threads.c \
 	tests/test-flow.c \
+	tests/test-guest-track.c \
 	tests/test-kick-model.c \
 	tests/test-meter.c \
 	tests/test-offload.c \
@@ -47,6 +48,7 @@ test_accel_sources = \
 	tests/vhost-guest-packed.c \
 	tests/vhost-guest-ring.c \
 	tests/vhost-guest-split.c \
+	tests/vhost-guest-track.c \
 	tests/vhost-guest.h \
 	tests/vring-driver.c \
 	tests/vring-driver.h

@@ -28,16 +28,16 @@
 #include "bitmap.h"
 #include "util.h"
 
-/* Frames of a flow that are in one ring, none between them in another. */
-struct vg_stay {
-    uint32_t first, last;
+/* A frame, and the ring that it was found in. */
+struct vg_found {
+    uint32_t seq;
     unsigned int ring;
 };
 
-/* The stays of a flow, in the order of the numbers of its frames. */
 struct vg_flow {
-    struct vg_stay *stays;
+    struct vg_found *frames;    /* In the order of their numbers. */
     size_t n, allocated;
+    uint64_t moves;             /* From one frame to the next. */
 };
 
 struct vg_track *
@@ -57,7 +57,7 @@ vg_track_destroy(struct vg_track *track)
 {
     if (track) {
         for (size_t i = 0; track->flows && i < VG_MAX_FLOWS; i++) {
-            free(track->flows[i].stays);
+            free(track->flows[i].frames);
         }
         free(track->flows);
         free(track->flow_next);
@@ -84,48 +84,31 @@ track_grow(struct vg_track *track, uint32_t seq)
     }
 }
 
-/* Makes 'stay' the one with index 'i'. */
-static void
-insert_stay(struct vg_flow *flow, size_t i, struct vg_stay stay)
-{
-    if (flow->n == flow->allocated) {
-        flow->stays = x2nrealloc(flow->stays, &flow->allocated,
-                                 sizeof *flow->stays);
-    }
-    memmove(&flow->stays[i + 1], &flow->stays[i],
-            (flow->n++ - i) * sizeof *flow->stays);
-    flow->stays[i] = stay;
-}
-
 /* Books frame 'seq' of 'flow', found in 'ring'.  Returns true if one with a
  * higher number was found there before. */
 static bool
 note_ring(struct vg_flow *flow, uint32_t seq, unsigned int ring)
 {
-    struct vg_stay *before, *after;
-    struct vg_stay new = { seq, seq, ring };
+    const struct vg_found *before, *after;
     bool late = false;
     size_t i = flow->n;
 
-    for (; i > 0 && flow->stays[i - 1].first > seq; i--) {
-        late |= flow->stays[i - 1].ring == ring;
+    if (flow->n == flow->allocated) {
+        flow->frames = x2nrealloc(flow->frames, &flow->allocated,
+                                  sizeof *flow->frames);
     }
-    before = i > 0 ? &flow->stays[i - 1] : NULL;
-    after = i < flow->n ? &flow->stays[i] : NULL;
-    if (before && before->ring == ring) {
-        late |= seq < before->last;
-        before->last = MAX(before->last, seq);
-    } else if (before && seq < before->last) {
-        struct vg_stay rest = { seq + 1, before->last, before->ring };
+    for (; i > 0 && flow->frames[i - 1].seq > seq; i--) {
+        late |= flow->frames[i - 1].ring == ring;
+        flow->frames[i] = flow->frames[i - 1];
+    }
+    flow->frames[i] = (struct vg_found) { seq, ring };
+    flow->n++;
 
-        before->last = seq - 1;
-        insert_stay(flow, i, new);
-        insert_stay(flow, i + 1, rest);
-    } else if (after && after->ring == ring) {
-        after->first = seq;
-    } else {
-        insert_stay(flow, i, new);
-    }
+    before = i > 0 ? &flow->frames[i - 1] : NULL;
+    after = i + 1 < flow->n ? &flow->frames[i + 1] : NULL;
+    flow->moves += before && before->ring != ring;
+    flow->moves += after && after->ring != ring;
+    flow->moves -= before && after && before->ring != after->ring;
     return late;
 }
 
@@ -152,7 +135,7 @@ vg_track_note(struct vg_track *track, const struct vg_mark *mark,
         struct vg_flow *flow = &track->flows[mark->flow];
 
         late_in_ring = note_ring(flow, mark->seq, ring);
-        track->moves = MAX(track->moves, flow->n - 1);
+        track->moves = MAX(track->moves, flow->moves);
     }
     track->reordered += late_in_ring;
     track->crossed += late && !late_in_ring;
