@@ -108,10 +108,11 @@ testsuite_at = \
 	tests/offload.at \
 	tests/placement.at \
 	tests/testsuite.at \
+	tests/tools.at \
 	tests/upcall.at \
 	tests/vring.at \
 	tests/vswitchd.at
-EXTRA_DIST += $(testsuite_at) tests/check-man.py tests/test-bench.py
+EXTRA_DIST += $(testsuite_at) tests/check-man.py tests/test-bench.py tests/test-tools.py
 
 tests/testsuite: $(testsuite_at) tests/package.m4 ovs.mk
 	$(AM_V_GEN)$(autotest) -o $@.tmp $(srcdir)/tests/testsuite.at
@@ -143,7 +144,7 @@ system_accel_at = \
 	tests/system-accel-tso.at \
 	tests/system-accel.at \
 	tests/vhost-hostile.at
-EXTRA_DIST += $(system_accel_at) tests/check-metrics.py tests/tso-frames.py tests/vhost-hostile.py
+EXTRA_DIST += $(system_accel_at) tests/check-metrics.py tests/in-terminal.py tests/tso-frames.py tests/vhost-hostile.py
 
 system_suite = AUTOM4TE='$(AUTOM4TE)' $(srcdir)/build-aux/system-suite
 system_suite_dirs = '$(abs_top_builddir)' '$(OVS_SRC)' '$(OVS_BUILD)'

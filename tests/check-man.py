@@ -23,6 +23,7 @@ documentation names are there.
 import glob
 import os
 import re
+import subprocess
 import sys
 
 # Functions that read a key, which is one of their arguments.
@@ -86,6 +87,20 @@ def missing_files(source, ovs):
                     name, os.path.relpath(page, source))
 
 
+def check_tool(source, page):
+    """Returns what is wrong with the page of a tool."""
+    name = os.path.basename(page).split(".")[0]
+    text = subprocess.run([os.path.join(source, "utilities", name), "--help"],
+                          check=True, stdout=subprocess.PIPE,
+                          encoding="utf-8").stdout
+    options = set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", text))
+    documented = set(re.findall(r"``(--?[a-z][a-z-]*)``", read(page)))
+    return (["%s is not in %s" % (option, os.path.basename(page))
+             for option in options - documented]
+            + ["%s has no option %s" % (name, option)
+               for option in documented - options])
+
+
 def main():
     source, ovs = sys.argv[1:]
     code = read(source + "/lib/*.c")
@@ -114,6 +129,8 @@ def main():
               for name in named - reasons
               if re.match("[rt]x_(?!q)|datapath_drop_", name)]
     wrong += missing_files(source, ovs)
+    for page in glob.glob(ref + "/ovs-accel-*.8.rst"):
+        wrong += check_tool(source, page)
     for sentence in sorted(wrong):
         print(sentence)
     return 1 if wrong else 0

@@ -18,7 +18,6 @@ EXTRA_DIST += \
 	utilities/ovs-accel-guest \
 	utilities/ovs-accel-lib.sh \
 	utilities/ovs-accel-sandbox \
-	utilities/ovs_accel/__init__.py \
 	utilities/ovs_accel/bench/__init__.py \
 	utilities/ovs_accel/bench/__main__.py \
 	utilities/ovs_accel/bench/catalog.py \
@@ -38,12 +37,30 @@ EXTRA_DIST += \
 	utilities/ovs_accel/bench/tcp.py \
 	utilities/ovs_accel/bench/tso.py \
 	utilities/ovs_accel/image.py \
-	utilities/ovs_accel/proc.py \
 	utilities/ovs_accel/program.py \
 	utilities/ovs_accel/qemu.py \
 	utilities/ovs_accel/sandbox.py \
 	utilities/ovs_accel/scripted.py \
 	utilities/ovs_accel/switch.py \
 	utilities/ovs_accel/testpmd.py \
-	utilities/ovs_accel/unixctl.py \
 	utilities/ovs_accel/verify.py
+
+# Tools for users.  They are installed beside their modules, as they lie here,
+# with links to them where programs are.
+dist_pkgdata_SCRIPTS = \
+	utilities/ovs-accel-top
+tool_moduledir = $(pkgdatadir)/ovs_accel
+dist_tool_module_DATA = \
+	utilities/ovs_accel/__init__.py \
+	utilities/ovs_accel/metrics.py \
+	utilities/ovs_accel/proc.py \
+	utilities/ovs_accel/top.py \
+	utilities/ovs_accel/unixctl.py
+
+install-data-hook:
+	$(MKDIR_P) '$(DESTDIR)$(bindir)'
+	for tool in $(notdir $(dist_pkgdata_SCRIPTS)); do \
+	    ln -srf "$(DESTDIR)$(pkgdatadir)/$$tool" "$(DESTDIR)$(bindir)/$$tool" || exit 1; \
+	done
+uninstall-hook:
+	cd '$(DESTDIR)$(bindir)' && rm -f $(notdir $(dist_pkgdata_SCRIPTS))

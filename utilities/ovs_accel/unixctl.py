@@ -31,6 +31,7 @@ class Unixctl:
         try:
             self._socket.connect(path)
         except OSError as e:
+            self.close()
             raise Failure("%s: %s" % (path, e.strerror))
 
     def close(self):

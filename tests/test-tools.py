@@ -1,0 +1,146 @@
+# Copyright (c) 2026 The OVS-Accel Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at:
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Tests of what ovs-accel-top makes of dpif-accel/metrics."""
+
+import os
+import tempfile
+import unittest
+from unittest import mock
+
+from ovs_accel import top
+from ovs_accel.metrics import Difference, Snapshot, Source, control_socket
+from ovs_accel.proc import Failure
+
+DP = 'datapath="ovs-accel"'
+THREAD = DP + ',core="1",numa="0"'
+PORT = DP + ',port="a\\"\\\\b\\n"'     # Escaped, as the daemon does it.
+PORT_NAME = 'a"\\b\n'
+
+
+def text(received, busy, dropped, cache=0):
+    return """\
+# TYPE ovs_accel_flows gauge
+ovs_accel_flows{%(dp)s} 3
+ovs_accel_upcalls_total{%(dp)s} 10
+ovs_accel_thread_received_packets_total{%(thread)s} %(received)d
+ovs_accel_thread_lookup_packets_total{%(thread)s,result="cache_hit"} %(cache)d
+ovs_accel_thread_lookup_packets_total{%(thread)s,result="miss"} %(misses)d
+ovs_accel_thread_cycles_total{%(thread)s,state="busy"} %(busy)d
+ovs_accel_thread_cycles_total{%(thread)s,state="idle"} 1000
+ovs_accel_port_info{%(port)s,number="1",type="accelvhost"} 1
+ovs_accel_port_up{%(port)s} 1
+ovs_accel_port_rx_queues{%(port)s} 2
+ovs_accel_port_rx_queues_asleep{%(port)s} 1
+ovs_accel_port_received_packets_total{%(port)s} %(received)d
+ovs_accel_port_dropped_packets_total{%(port)s,reason="meter"} %(dropped)d
+ovs_accel_port_dropped_packets_total{%(port)s,reason="no_such_port"} 0
+ovs_accel_port_output_dropped_packets_total{%(port)s,reason="tx_no_desc"} 4
+# EOF
+""" % {"dp": DP, "thread": THREAD, "port": PORT, "received": received,
+       "busy": busy, "dropped": dropped, "cache": cache,
+       "misses": received - cache}
+
+
+def view(old, new, seconds=2):
+    return top.view(Difference(Snapshot(old, 100),
+                               Snapshot(new, 100 + seconds)))
+
+
+class Rates(unittest.TestCase):
+    def test_of_thread(self):
+        shown = view(text(100, 5000, 0), text(300, 9000, 0, 150))
+        thread, = shown["datapaths"][0]["threads"]
+        self.assertEqual(thread["packets_per_second"], 100)
+        self.assertEqual(thread["cycles_per_packet"], 20)
+        self.assertEqual(thread["busy_percent"], 100)
+        self.assertEqual(thread["cache_hit_percent"], 75)
+
+    def test_of_port(self):
+        shown = view(text(100, 0, 1), text(300, 0, 9))
+        port, = shown["datapaths"][0]["ports"]
+        self.assertEqual(port["port"], PORT_NAME)
+        self.assertEqual(port["received_packets_per_second"], 100)
+        self.assertEqual(port["drops_per_second"], 4)
+        self.assertIsNone(port["received_bits_per_second"])
+
+    def test_drops_by_reason(self):
+        shown = view(text(100, 0, 1), text(300, 0, 9))
+        self.assertEqual([(d["where"], d["reason"], d["packets"],
+                           d["drops_per_second"])
+                          for d in shown["datapaths"][0]["drops"]],
+                         [("received", "meter", 9, 4),
+                          ("output", "tx_no_desc", 4, 0)])
+
+    def test_counters_that_begin_anew(self):
+        shown = view(text(1000, 0, 0), text(50, 0, 0))
+        port, = shown["datapaths"][0]["ports"]
+        self.assertEqual(port["received_packets_per_second"], 25)
+
+    def test_what_is_new_has_no_rate_yet(self):
+        shown = view("ovs_accel_flows{%s} 0\n" % DP, text(50, 0, 0))
+        port, = shown["datapaths"][0]["ports"]
+        self.assertIsNone(port["received_packets_per_second"])
+        self.assertIsNone(port["drops_per_second"])
+        thread, = shown["datapaths"][0]["threads"]
+        self.assertIsNone(thread["cycles_per_packet"])
+
+    def test_many_ports_in_time(self):
+        ports = "".join("ovs_accel_port_dropped_packets_total{%s,port=\"p%d\","
+                        "reason=\"r%d\"} 1\n" % (DP, i, j)
+                        for i in range(500) for j in range(25))
+        new = Snapshot(ports, 1)
+        self.assertEqual(len(new.find("port_dropped_packets_total",
+                                      port="p7")), 25)
+
+
+class Text(unittest.TestCase):
+    def test_short(self):
+        for number, expected in ((None, "-"), (0, "0"), (7, "7"),
+                                 (0.5, "0.50"), (999, "999"),
+                                 (1234, "1.23k"), (999999, "1.00M"),
+                                 (14880952, "14.9M"), (5e14, "500T")):
+            self.assertEqual(top.short(number), expected)
+
+    def test_names_cannot_harm_the_terminal(self):
+        shown = view(text(1, 0, 1), text(2, 0, 2))
+        for _, line in top.lines(shown):
+            self.assertTrue(line.isprintable(), repr(line))
+
+    def test_without_datapath(self):
+        self.assertEqual(top.lines(view("# EOF\n", "# EOF\n")),
+                         [(False, "No bridge has datapath_type=accel.")])
+
+
+class Daemon(unittest.TestCase):
+    def test_socket_of_name_and_path(self):
+        with tempfile.TemporaryDirectory() as rundir, \
+             mock.patch.dict(os.environ, OVS_RUNDIR=rundir):
+            with open(rundir + "/ovs-vswitchd.pid", "w",
+                      encoding="ascii") as f:
+                f.write("42\n")
+            self.assertEqual(control_socket("ovs-vswitchd"),
+                             rundir + "/ovs-vswitchd.42.ctl")
+            self.assertEqual(control_socket("/x.ctl"), "/x.ctl")
+            # Its process has ended, and left the file behind.
+            with self.assertRaisesRegex(Failure, "42.ctl: No such file"):
+                Source("ovs-vswitchd").snapshot()
+
+    def test_not_running(self):
+        with mock.patch.dict(os.environ, OVS_RUNDIR="/nonexistent"), \
+             self.assertRaisesRegex(Failure, "ovs-vswitchd is not running"):
+            Source("ovs-vswitchd").snapshot()
+
+
+unittest.main()
