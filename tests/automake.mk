@@ -106,6 +106,7 @@ testsuite_at = \
 	tests/flow.at \
 	tests/meter.at \
 	tests/offload.at \
+	tests/packaging.at \
 	tests/placement.at \
 	tests/testsuite.at \
 	tests/tools.at \

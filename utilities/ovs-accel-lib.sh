@@ -36,6 +36,10 @@ accel_packages_test="$accel_packages_guest clang conntrack curl ethtool
     python3-pyftpdlib python3-pyparsing python3-pytest python3-scapy
     python3-setuptools python3-sortedcontainers python3-sphinx tcpdump wget"
 
+# What "make check-package" needs besides.
+accel_packages_deb="$accel_packages_guest debhelper debootstrap lintian
+    python3-docutils systemd-container"
+
 # Everything that is made for these commands is made here, whatever state the
 # source tree itself is in.
 accel_work=$accel_top/_build
