@@ -145,7 +145,7 @@ system_accel_at = \
 	tests/system-accel-tso.at \
 	tests/system-accel.at \
 	tests/vhost-hostile.at
-EXTRA_DIST += $(system_accel_at) tests/check-metrics.py tests/in-terminal.py tests/tso-frames.py tests/vhost-hostile.py
+EXTRA_DIST += $(system_accel_at) tests/check-dashboard.py tests/check-metrics.py tests/in-terminal.py tests/tso-frames.py tests/vhost-hostile.py
 
 system_suite = AUTOM4TE='$(AUTOM4TE)' $(srcdir)/build-aux/system-suite
 system_suite_dirs = '$(abs_top_builddir)' '$(OVS_SRC)' '$(OVS_BUILD)'

@@ -48,14 +48,26 @@ EXTRA_DIST += \
 # Tools for users.  They are installed beside their modules, as they lie here,
 # with links to them where programs are.
 dist_pkgdata_SCRIPTS = \
+	utilities/ovs-accel-textfile \
 	utilities/ovs-accel-top
 tool_moduledir = $(pkgdatadir)/ovs_accel
 dist_tool_module_DATA = \
 	utilities/ovs_accel/__init__.py \
 	utilities/ovs_accel/metrics.py \
 	utilities/ovs_accel/proc.py \
+	utilities/ovs_accel/textfile.py \
 	utilities/ovs_accel/top.py \
 	utilities/ovs_accel/unixctl.py
+
+# What Prometheus and Grafana are given; an administrator enables it.
+dist_pkgdata_DATA = \
+	utilities/ovs-accel-grafana.json \
+	utilities/ovs-accel-textfile.timer
+nodist_pkgdata_DATA = utilities/ovs-accel-textfile.service
+EXTRA_DIST += utilities/ovs-accel-textfile.service.in
+CLEANFILES += utilities/ovs-accel-textfile.service
+utilities/ovs-accel-textfile.service: utilities/ovs-accel-textfile.service.in Makefile
+	$(AM_V_GEN)sed 's,@bindir[@],$(bindir),' $(srcdir)/utilities/ovs-accel-textfile.service.in >$@
 
 install-data-hook:
 	$(MKDIR_P) '$(DESTDIR)$(bindir)'

@@ -131,13 +131,13 @@ class Source:
         self._target = target
         self._unixctl = None
 
-    def snapshot(self):
-        """Takes a snapshot.  After a Failure it may be tried again: the daemon
-        may have been started meanwhile."""
+    def text(self):
+        """Returns what dpif-accel/metrics says.  After a Failure it may be
+        asked again: the daemon may have been started meanwhile."""
         try:
             if self._unixctl is None:
                 self._unixctl = Unixctl(control_socket(self._target))
-            text = self._unixctl.command("dpif-accel/metrics")
+            return self._unixctl.command("dpif-accel/metrics")
         except Failure as e:
             self.close()
             if "is not a valid command" in str(e):
@@ -145,6 +145,9 @@ class Source:
                               "of OVS-Accel, see ovs-vswitchd-accel(8)"
                               % self._target)
             raise
+
+    def snapshot(self):
+        text = self.text()
         return Snapshot(text, time.monotonic())
 
     def close(self):
