@@ -41,6 +41,17 @@ struct vhost_offload;
                                 | (1u << VIRTIO_NET_F_GUEST_TSO6)   \
                                 | (1u << VIRTIO_NET_F_GUEST_ECN))
 
+/* Those that ask nothing of us as long as the others are not offered: what the
+ * guest would accept, and a variant of what it may not send.  Ports of OVS's
+ * netdev-dpdk offer them even without TSO, and QEMU does not go over to a back
+ * end that lacks a feature that its guest has negotiated. */
+#define VHOST_IDLE_OFFLOADS ((1u << VIRTIO_NET_F_GUEST_CSUM)        \
+                             | (1u << VIRTIO_NET_F_GUEST_TSO4)      \
+                             | (1u << VIRTIO_NET_F_GUEST_TSO6)      \
+                             | (1u << VIRTIO_NET_F_GUEST_ECN)       \
+                             | (1u << VIRTIO_NET_F_GUEST_UFO)       \
+                             | (1u << VIRTIO_NET_F_HOST_ECN))
+
 /* Those without which a guest may not ask for anything in a frame's header
  * (virtio 1.2, section 5.1.6.2). */
 #define VHOST_HOST_OFFLOADS ((1u << VIRTIO_NET_F_CSUM)              \

@@ -34,11 +34,11 @@
 VLOG_DEFINE_THIS_MODULE(vhost);
 
 /* Features that the guest may negotiate, out of those that librte_vhost
- * offers, and VHOST_OFFLOAD_FEATURES if every way out of the switch completes
- * them.  Chains go back in the order they came (VIRTIO_F_IN_ORDER), so that
- * one of them can stand for a burst.  No dirty logging (VHOST_F_LOG_ALL), so
- * that QEMU refuses to migrate; nothing that changes addresses
- * (VIRTIO_F_ACCESS_PLATFORM). */
+ * offers, with VHOST_IDLE_OFFLOADS, and with VHOST_OFFLOAD_FEATURES if every
+ * way out of the switch completes them.  Chains go back in the order they came
+ * (VIRTIO_F_IN_ORDER), so that one of them can stand for a burst.  No dirty
+ * logging (VHOST_F_LOG_ALL), so that QEMU refuses to migrate; nothing that
+ * changes addresses (VIRTIO_F_ACCESS_PLATFORM). */
 #define FEATURES ((1ull << VIRTIO_F_ANY_LAYOUT)             \
                   | (1ull << VIRTIO_F_IN_ORDER)             \
                   | (1ull << VIRTIO_F_RING_PACKED)          \
@@ -61,7 +61,8 @@ VLOG_DEFINE_THIS_MODULE(vhost);
 static bool
 port_start(struct vhost_port *port)
 {
-    uint64_t served = FEATURES | (port->offloads ? VHOST_OFFLOAD_FEATURES : 0);
+    uint64_t served = FEATURES | VHOST_IDLE_OFFLOADS
+                      | (port->offloads ? VHOST_OFFLOAD_FEATURES : 0);
     uint64_t features, protocol;
 
     if (rte_vhost_driver_register(port->path, port->connect
