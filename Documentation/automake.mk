@@ -12,9 +12,19 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
+howto_rst = \
+	Documentation/howto/chain.rst \
+	Documentation/howto/index.rst \
+	Documentation/howto/libvirt.rst \
+	Documentation/howto/migrate.rst \
+	Documentation/howto/outside.rst \
+	Documentation/howto/qemu.rst \
+	Documentation/howto/security-groups.rst
+
 EXTRA_DIST += \
 	Documentation/conf.py \
 	Documentation/contributing.rst \
+	$(howto_rst) \
 	Documentation/index.rst \
 	Documentation/intro/comparison.rst \
 	Documentation/intro/install.rst \

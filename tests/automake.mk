@@ -132,6 +132,7 @@ system_accel_at = \
 	tests/system-accel-clients.at \
 	tests/system-accel-ct.at \
 	tests/system-accel-guests.at \
+	tests/system-accel-howto.at \
 	tests/system-accel-metrics.at \
 	tests/system-accel-miss.at \
 	tests/system-accel-offload.at \
@@ -146,6 +147,9 @@ system_accel_at = \
 	tests/system-accel.at \
 	tests/vhost-hostile.at
 EXTRA_DIST += $(system_accel_at) tests/check-dashboard.py tests/check-metrics.py tests/in-terminal.py tests/tso-frames.py tests/vhost-hostile.py
+
+# What runs pages of Documentation/howto.
+EXTRA_DIST += tests/howto-qemu.py tests/run-howto.py
 
 system_suite = AUTOM4TE='$(AUTOM4TE)' $(srcdir)/build-aux/system-suite
 system_suite_dirs = '$(abs_top_builddir)' '$(OVS_SRC)' '$(OVS_BUILD)'

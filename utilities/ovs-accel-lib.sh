@@ -30,11 +30,12 @@ accel_packages_build="autoconf automake bzip2 gcc git libbpf-dev libcap-ng-dev
     libunbound-dev libxdp-dev make openvswitch-source pkg-config python3"
 accel_packages_guest="busybox-static cpio dpdk dpdk-dev iproute2 procps
     qemu-system-x86 socat"
-accel_packages_test="$accel_packages_guest clang conntrack curl ethtool
-    iptables iputils-arping iputils-ping kmod lftp net-tools netcat-openbsd
-    nftables python3-docutils python3-netaddr python3-prometheus-client
-    python3-pyftpdlib python3-pyparsing python3-pytest python3-scapy
-    python3-setuptools python3-sortedcontainers python3-sphinx tcpdump wget"
+accel_packages_test="$accel_packages_guest clang conntrack curl dnsmasq-base
+    ethtool iptables iputils-arping iputils-ping kmod lftp libvirt-clients
+    libxml2-utils net-tools netcat-openbsd nftables python3-docutils
+    python3-netaddr python3-prometheus-client python3-pyftpdlib
+    python3-pyparsing python3-pytest python3-scapy python3-setuptools
+    python3-sortedcontainers python3-sphinx python3-yaml tcpdump wget"
 
 # What "make check-package" needs besides.
 accel_packages_deb="$accel_packages_guest debhelper debootstrap lintian

@@ -14,7 +14,7 @@
 
 """What a QEMU guest boots: Debian's cloud kernel, taken out of its package
 without installing it, and an initramfs made of busybox and the kernel's
-virtio modules.  Both stay in the cache directory."""
+modules for virtio and bridges.  Both stay in the cache directory."""
 
 import fcntl
 import glob
@@ -31,7 +31,7 @@ KERNEL_PACKAGE = "linux-image-cloud-amd64"
 # In the order in which they have to be loaded.
 MODULES = ("virtio_ring", "virtio", "virtio_pci_legacy_dev",
            "virtio_pci_modern_dev", "virtio_pci", "failover", "net_failover",
-           "virtio_net")
+           "virtio_net", "llc", "stp", "bridge")
 
 # The guest's first process.  The first serial port gets a shell for people,
 # the second one a loop that runs one command per line for programs:

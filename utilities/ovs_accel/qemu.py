@@ -29,6 +29,9 @@ from ovs_accel.proc import Failure, Process, wait_until
 QEMU = "qemu-system-x86_64"
 KVM_SECONDS = 8
 
+# QEMU 7.2 crashes when a vhost-user device uses MSI-X under TCG.
+TCG_DEVICE = "vectors=0"
+
 _serial = itertools.count(1)
 
 
@@ -38,12 +41,25 @@ def _machine(accel):
             "-cpu", "host" if accel == "kvm" else "max"]
 
 
-def _boot(kernel, initramfs, name, ip=None):
+def boot_arguments(kernel, initramfs, name, ip=None):
+    """Returns QEMU's arguments that boot a guest of this name."""
     words = ["console=ttyS0", "quiet", "panic=-1", "accel.name=" + name]
     if ip:
         words.append("accel.ip=" + ip)
     return ["-kernel", kernel, "-initrd", initramfs,
             "-append", " ".join(words)]
+
+
+def serial_arguments(directory, name):
+    """Returns QEMU's arguments that make guest 'name' take commands: Guest
+    with the same arguments sends them."""
+    console = os.path.join(directory, name + ".console")
+    return ["-chardev", "socket,id=con,server=on,wait=off,path=%s,logfile=%s"
+            % (console, console + ".log"),
+            "-serial", "chardev:con",
+            "-chardev", "socket,id=ctl,server=on,wait=off,path=%s"
+            % os.path.join(directory, name + ".control"),
+            "-serial", "chardev:ctl"]
 
 
 def accelerator(say=lambda text: None):
@@ -70,7 +86,7 @@ def _kvm_boots(say):
     if not os.access("/dev/kvm", os.R_OK | os.W_OK):
         return False
     say("trying whether a guest boots under KVM")
-    boot = _boot(*image.prepare(), "probe")
+    boot = boot_arguments(*image.prepare(), "probe")
     probe = Process(image.cache_directory(), "kvm-probe")
     try:
         probe.start(_machine("kvm") + ["-m", "128", "-serial", "stdio"]
@@ -111,8 +127,7 @@ class Guest:
                   "packed=" + ("on" if packed else "off"),
                   "mrg_rxbuf=" + ("on" if mrg_rxbuf else "off")]
         if accel == "tcg":
-            # QEMU 7.2 crashes when a vhost-user device uses MSI-X under TCG.
-            device.append("vectors=0")
+            device.append(TCG_DEVICE)
         if queues > 1:
             device += ["mq=on"]
         if mac:
@@ -124,16 +139,11 @@ class Guest:
             "-m", "%dM" % memory, "-smp", str(queues),
             "-object", "memory-backend-memfd,id=m,size=%dM,share=on" % memory,
             "-numa", "node,memdev=m",
-            "-chardev", "socket,id=con,server=on,wait=off,path=%s,logfile=%s"
-            % (self.console, self.console + ".log"),
-            "-serial", "chardev:con",
-            "-chardev", "socket,id=ctl,server=on,wait=off,path="
-            + self._control,
-            "-serial", "chardev:ctl",
             "-chardev", "socket,id=c,server=on,wait=off,path=" + sock,
             "-netdev", "vhost-user,id=n0,chardev=c,queues=%d" % queues,
             "-device", ",".join(device),
-        ] + _boot(*image.prepare(), self.name, ip)
+        ] + serial_arguments(self.directory, self.name)
+        argv += boot_arguments(*image.prepare(), self.name, ip)
         self.process.start(argv, keep=keep)
         return accel
 
@@ -143,9 +153,15 @@ class Guest:
                    interval=0.2, alive=[self.process])
 
     def _ready(self):
+        return self._succeeds("grep -q up /sys/class/net/eth0/operstate")
+
+    def answers(self):
+        """Returns true if the guest takes commands."""
+        return self._succeeds("true")
+
+    def _succeeds(self, command):
         try:
-            return self._command("grep -q up /sys/class/net/eth0/operstate", 1,
-                                 0.7)[0] == 0
+            return self._command(command, 1, 0.7)[0] == 0
         except OSError:
             return False
 
