@@ -57,6 +57,7 @@ clean-docs:
 # Man pages.
 ref_rst = \
 	Documentation/ref/accel-options.5.rst \
+	Documentation/ref/ovs-accel-bugreport.8.rst \
 	Documentation/ref/ovs-accel-textfile.8.rst \
 	Documentation/ref/ovs-accel-top.8.rst \
 	Documentation/ref/ovs-vswitchd-accel.8.rst

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Tests of what ovs-accel-top makes of dpif-accel/metrics."""
+"""Tests of the tools' own arithmetic and words."""
 
 import os
 import tempfile
@@ -20,8 +20,10 @@ import unittest
 from unittest import mock
 
 from ovs_accel import top
-from ovs_accel.metrics import Difference, Snapshot, Source, control_socket
+from ovs_accel.bugreport import conceal
+from ovs_accel.metrics import Difference, Snapshot, Source
 from ovs_accel.proc import Failure
+from ovs_accel.unixctl import control_socket
 
 DP = 'datapath="ovs-accel"'
 THREAD = DP + ',core="1",numa="0"'
@@ -121,6 +123,33 @@ class Text(unittest.TestCase):
     def test_without_datapath(self):
         self.assertEqual(top.lines(view("# EOF\n", "# EOF\n")),
                          [(False, "No bridge has datapath_type=accel.")])
+
+
+class Secrets(unittest.TestCase):
+    def test_are_concealed_in_each_form(self):
+        for told in ("options: {psk=herring, remote_ip=1.2.3.4}",
+                     'options: {psk="kipper herring", remote_ip="1.2.3.4"}',
+                     r'psk="a \"kipper\" herring", remote_ip=1.2.3.4',
+                     "set Interface v options:psk=herring -- remote_ip=1.2.3.4",
+                     '["map",[["psk","herring"],["remote_ip","1.2.3.4"]]]',
+                     '{"auth-password": "herring", "ip": "1.2.3.4"}',
+                     "external_ids {API_Token=herring} 1.2.3.4"):
+            shown = conceal(told)
+            for word in ("kipper", "herring"):
+                self.assertNotIn(word, shown)
+            self.assertIn("1.2.3.4", shown)
+            self.assertIn("(removed)", shown)
+
+    def test_private_keys_are_concealed(self):
+        self.assertEqual(conceal("a\n-----BEGIN RSA PRIVATE KEY-----\nMII\n"
+                                 "-----END RSA PRIVATE KEY-----\nb"),
+                         "a\n(removed)\nb")
+
+    def test_all_else_stays(self):
+        for told in ("options: {key=flow, remote_ip=flow}",
+                     "private_key: \"/etc/openvswitch/sc-privkey.pem\"",
+                     "tunnel(tun_id=0x7,src=1.1.1.1)"):
+            self.assertEqual(conceal(told), told)
 
 
 class Daemon(unittest.TestCase):

@@ -48,11 +48,13 @@ EXTRA_DIST += \
 # Tools for users.  They are installed beside their modules, as they lie here,
 # with links to them where programs are.
 dist_pkgdata_SCRIPTS = \
+	utilities/ovs-accel-bugreport \
 	utilities/ovs-accel-textfile \
 	utilities/ovs-accel-top
 tool_moduledir = $(pkgdatadir)/ovs_accel
 dist_tool_module_DATA = \
 	utilities/ovs_accel/__init__.py \
+	utilities/ovs_accel/bugreport.py \
 	utilities/ovs_accel/metrics.py \
 	utilities/ovs_accel/proc.py \
 	utilities/ovs_accel/textfile.py \

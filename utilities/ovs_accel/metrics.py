@@ -14,12 +14,11 @@
 
 """What dpif-accel/metrics says, read and compared with what it said before."""
 
-import os
 import re
 import time
 
 from ovs_accel.proc import Failure
-from ovs_accel.unixctl import Unixctl
+from ovs_accel.unixctl import Unixctl, control_socket
 
 SAMPLE = re.compile(r'ovs_accel_(\w+)\{(.*)\} (\S+)')
 LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
@@ -43,23 +42,6 @@ def parse(text):
             samples.setdefault(match.group(1), []).append(
                 (labels, float(match.group(3))))
     return samples
-
-
-def control_socket(target):
-    """Returns the path of the control socket of daemon 'target', which is a
-    name or a path, as for ovs-appctl(8)."""
-    if "/" in target:
-        return target
-    directory = os.environ.get("OVS_RUNDIR", "/var/run/openvswitch")
-    pidfile = os.path.join(directory, target + ".pid")
-    try:
-        with open(pidfile, encoding="utf-8") as f:
-            pid = int(f.read())
-    except FileNotFoundError:
-        raise Failure("%s is not running: there is no %s" % (target, pidfile))
-    except (OSError, ValueError) as e:
-        raise Failure("%s: cannot be read: %s" % (pidfile, e))
-    return os.path.join(directory, "%s.%d.ctl" % (target, pid))
 
 
 class Snapshot:

@@ -16,18 +16,47 @@
 """What ovs-appctl does, without a process of its own for each command."""
 
 import json
+import os
 import socket
 
 from ovs_accel.proc import Failure
 
 
+def rundir():
+    return os.environ.get("OVS_RUNDIR", "/var/run/openvswitch")
+
+
+def daemon_pid(target):
+    """Returns the process id that daemon 'target' has left in its file."""
+    pidfile = os.path.join(rundir(), target + ".pid")
+    try:
+        with open(pidfile, encoding="utf-8") as f:
+            return int(f.read())
+    except FileNotFoundError:
+        raise Failure("%s is not running: there is no %s" % (target, pidfile))
+    except (OSError, ValueError) as e:
+        raise Failure("%s: cannot be read: %s" % (pidfile, e))
+
+
+def control_socket(target):
+    """Returns the path of the control socket of daemon 'target', which is a
+    name or a path, as for ovs-appctl(8)."""
+    if "/" in target:
+        return target
+    return os.path.join(rundir(), "%s.%d.ctl" % (target, daemon_pid(target)))
+
+
+class Refused(Failure):
+    """The daemon replied with an error, and may be asked other things."""
+
+
 class Unixctl:
     """A connection to the control socket 'path' of an OVS daemon, see
-    ovs-appctl(8)."""
+    ovs-appctl(8).  After a Failure that is not Refused it is of no use."""
 
-    def __init__(self, path):
+    def __init__(self, path, timeout=30):
         self._socket = socket.socket(socket.AF_UNIX)
-        self._socket.settimeout(30)
+        self._socket.settimeout(timeout)
         try:
             self._socket.connect(path)
         except OSError as e:
@@ -56,5 +85,5 @@ class Unixctl:
         except OSError as e:
             raise Failure("%s: %s" % (name, e))
         if reply["error"]:
-            raise Failure("%s: %s" % (name, reply["error"].strip()))
+            raise Refused("%s: %s" % (name, reply["error"].strip()))
         return reply["result"]
