@@ -15,9 +15,13 @@
 howto_rst = \
 	Documentation/howto/chain.rst \
 	Documentation/howto/index.rst \
+	Documentation/howto/kubernetes.rst \
 	Documentation/howto/libvirt.rst \
 	Documentation/howto/migrate.rst \
+	Documentation/howto/numa.rst \
+	Documentation/howto/openstack.rst \
 	Documentation/howto/outside.rst \
+	Documentation/howto/ovn.rst \
 	Documentation/howto/qemu.rst \
 	Documentation/howto/security-groups.rst
 

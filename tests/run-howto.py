@@ -18,8 +18,8 @@
 Tests pages of Documentation/howto.  What they show stands in code blocks:
 
 - Commands, in blocks of language "console".  A line "# COMMAND" is for root on
-  the host, "vm1# COMMAND" for guest vm1, and goes on after a backslash at its
-  end.  Other lines are the output, of which "..." stands for any part; other
+  the host, "outside# COMMAND" for another host, "vm1# COMMAND" for guest vm1,
+  and goes on after a backslash at its end.  Other lines are the output, of which "..." stands for any part; other
   lines may stand between them.  Each block is of one of these classes:
 
   run   This test runs the commands, one after the other.  A command without
@@ -32,9 +32,10 @@ Tests pages of Documentation/howto.  What they show stands in code blocks:
 
 With --check, looks at files and at the form of blocks only.  Else runs the
 commands of HOWTO with a /run and a switch of its own, and with a device eth0, at
-the other end of which is 203.0.113.1; it wants build-aux/isolated around it, and
-utilities/ovs-accel-env.  If the page is about netdev bridges, DPDK is set up for
-them.  A command
+the other end of which is another host, 203.0.113.1; it wants build-aux/isolated
+around it, and utilities/ovs-accel-env.  If the page is about netdev bridges, DPDK
+is set up for them; if it is about OVN, the daemons of build-aux/ovn-programs run.
+A command
 qemu-system-x86_64 boots the kernel and the busybox that ovs-accel-guest has in
 place of the disk that it names: howto-qemu.py.
 """
@@ -226,6 +227,32 @@ class Machine:
                         "-n outside link set eth0 up"):
             subprocess.check_call(["ip"] + command.split())
 
+    def start_ovn(self):
+        """Starts OVN's databases and daemons, with their files where they are
+        on a machine."""
+        root = subprocess.check_output(
+            [TOP + "/build-aux/ovn-programs"], encoding="utf-8").strip()
+        os.mkdir("/run/ovn")
+        env = self.switch.env
+        env["PATH"] += ":%s/usr/bin" % root
+        for name in ("RUN", "LOG", "DB"):
+            env["OVN_%sDIR" % name] = "/run/ovn"
+        options = ["-vconsole:off", "--detach", "--no-chdir", "--pidfile",
+                   "--log-file"]
+        server = ["ovsdb-server"] + options + ["--unixctl=/run/ovn/db.ctl"]
+        for db in ("nb", "sb"):
+            path = "/run/ovn/ovn%s.db" % db
+            subprocess.check_call(
+                ["ovsdb-tool", "create", path,
+                 "%s/usr/share/ovn/ovn-%s.ovsschema" % (root, db)], env=env)
+            server += [path, "--remote=punix:/run/ovn/ovn%s_db.sock" % db]
+        subprocess.check_call(server, env=dict(env, OVS_RUNDIR="/run/ovn",
+                                               OVS_LOGDIR="/run/ovn"))
+        subprocess.check_call(["ovn-northd"] + options, env=env)
+        subprocess.check_call(["ovn-controller",
+                               "unix:/run/openvswitch/db.sock"] + options,
+                              env=env)
+
     def host(self, command):
         done = subprocess.run(["bash", "-c", command],
                               stdin=subprocess.DEVNULL, env=self.switch.env,
@@ -248,8 +275,12 @@ class Machine:
     def run(self, where, prompt, command, expected):
         end = time.monotonic() + SECONDS
         while True:
-            status, output = (self.guest(prompt, command) if prompt
-                              else self.host(command))
+            if prompt == "outside":
+                status, output = self.host("ip netns exec outside " + command)
+            elif prompt:
+                status, output = self.guest(prompt, command)
+            else:
+                status, output = self.host(command)
             if fits(expected, output) and (expected or status == 0):
                 return
             if not expected or time.monotonic() > end:
@@ -264,9 +295,12 @@ def run(path):
     blocks = parse(path)
     check(blocks)
     with open(path, encoding="utf-8") as f:
-        netdev = "datapath_type=netdev" in f.read()
-    machine = Machine("netdev" if netdev else "accel")
+        text = f.read()
+    machine = Machine("netdev" if "set bridge br0 datapath_type=netdev" in text
+                      else "accel")
     try:
+        if "ovn-nbctl" in text:
+            machine.start_ovn()
         for block in blocks:
             if block.language != "console":
                 if "caption" in block.options:
