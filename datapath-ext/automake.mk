@@ -15,6 +15,7 @@
 # The engine, room by room, headers included.
 
 datapath_ext_vhost = \
+	datapath-ext/vhost/copy.c \
 	datapath-ext/vhost/guard.c \
 	datapath-ext/vhost/guard.h \
 	datapath-ext/vhost/memory.c \

@@ -13,8 +13,8 @@
  * limitations under the License.
  */
 
-/* Tests of what rings rest on: guest memory, and waiting until no thread uses
- * it. */
+/* Tests of what rings rest on: guest memory, copying it, and waiting until no
+ * thread uses it. */
 
 #include <config.h>
 #undef NDEBUG
@@ -28,8 +28,10 @@
 #include <unistd.h>
 
 #include "ovs-thread.h"
+#include "random.h"
 #include "util.h"
 #include "vhost/quiesce.h"
+#include "vhost/vring-private.h"
 
 /* Guest memory */
 
@@ -199,4 +201,54 @@ test_vring_quiesce(unsigned int n_rounds)
         }
     }
     vhost_quiesce();
+}
+
+/* Copying */
+
+#define COPY_MAX 5000
+#define COPY_ROOM (COPY_MAX + 2 * 4096)
+
+/* Copies random pieces from and to random places, byte for byte, too, and
+ * compares all of the memory.  Says which function copies long ones. */
+void
+test_vring_copy(unsigned int n_rounds)
+{
+    static uint8_t src[COPY_ROOM], dst[COPY_ROOM], expected[COPY_ROOM];
+
+#ifdef __x86_64__
+    printf("%s\n", __builtin_cpu_supports("avx2") ? "avx2" : "memmove");
+#else
+    printf("memmove\n");
+#endif
+    for (size_t i = 0; i < COPY_ROOM; i++) {
+        src[i] = random_uint32();
+        dst[i] = expected[i] = random_uint32();
+    }
+    for (unsigned int i = 0; i < n_rounds; i++) {
+        uint32_t from = random_range(4096), to = random_range(4096);
+        uint32_t n = random_range(random_range(2) ? COPY_MAX
+                                                  : 2 * COPY_SHORT);
+
+        if (!random_range(4)) {
+            to = from;
+        }
+        copy_piece(dst + to, src + from, n);
+        for (uint32_t j = 0; j < n; j++) {
+            expected[to + j] = src[from + j];
+        }
+        ovs_assert(!memcmp(dst, expected, COPY_ROOM));
+        src[random_range(COPY_ROOM)] = random_uint32();
+    }
+
+    /* Pieces that overlap end where they should. */
+    for (unsigned int i = 0; i < n_rounds; i++) {
+        uint32_t from = random_range(4096), to = random_range(4096);
+        uint32_t n = random_range(COPY_MAX);
+
+        memcpy(expected, dst, COPY_ROOM);
+        copy_piece(dst + to, dst + from, n);
+        ovs_assert(!memcmp(dst, expected, to));
+        ovs_assert(!memcmp(dst + to + n, expected + to + n,
+                           COPY_ROOM - to - n));
+    }
 }

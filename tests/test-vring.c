@@ -620,6 +620,8 @@ test_vring_main(int argc, char *argv[])
         }
     } else if (!strcmp(test, "memory")) {
         test_vring_memory();
+    } else if (!strcmp(test, "copy")) {
+        test_vring_copy(n);
     } else if (!strcmp(test, "resume")) {
         test_vring_resume(n);
     } else if (!strcmp(test, "quiesce")) {
@@ -627,7 +629,7 @@ test_vring_main(int argc, char *argv[])
     } else if (!strcmp(test, "bad")) {
         test_vring_bad();
     } else {
-        ovs_fatal(0, "usage: %s rx|tx|resume|memory|quiesce|bad "
+        ovs_fatal(0, "usage: %s rx|tx|resume|memory|copy|quiesce|bad "
                   "[ROUNDS [SEED]]", argv[0]);
     }
 }

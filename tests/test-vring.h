@@ -38,6 +38,7 @@ void bench_init(struct bench *, bool packed, bool to_guest, unsigned int size,
 void bench_uninit(struct bench *);
 
 void test_vring_bad(void);
+void test_vring_copy(unsigned int n_rounds);
 void test_vring_memory(void);
 void test_vring_quiesce(unsigned int n_rounds);
 void test_vring_resume(unsigned int n_rounds);

@@ -31,22 +31,21 @@ struct iov_writer {
     size_t left;                /* Room there. */
 };
 
-/* Appends the 'n' bytes at 'src', for which there is room.  Both ends may be
- * memory of the same guest, which may let them overlap. */
+/* Appends the 'n' bytes at 'src', for which there is room. */
 static inline void ALWAYS_INLINE
 iov_writer_put(struct iov_writer *w, const void *src_, size_t n)
 {
     const uint8_t *src = src_;
 
     while (OVS_UNLIKELY(n > w->left)) {
-        memmove(w->p, src, w->left);
+        copy_piece(w->p, src, w->left);
         src += w->left;
         n -= w->left;
         w->p = w->iov->iov_base;
         w->left = w->iov->iov_len;
         w->iov++;
     }
-    memmove(w->p, src, n);
+    copy_piece(w->p, src, n);
     w->p += n;
     w->left -= n;
 }
