@@ -80,7 +80,7 @@ class Tso(Scenario):
     def measure(self, side, seconds):
         kind = self.kind(side)
         guests = side.start_scripted(self.packed, [
-            "--ring-size=2048", "--region-mb=256"] + ([
+            "--ring-size=1024", "--region-mb=256"] + ([
                 "--tx-offloads", "--rx-tso", "--max-frame=65535"]
                 if kind.partial else []))
         self.set_up(side)
