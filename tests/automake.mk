@@ -146,7 +146,7 @@ system_accel_at = \
 	tests/system-accel-tso.at \
 	tests/system-accel.at \
 	tests/vhost-hostile.at
-EXTRA_DIST += $(system_accel_at) tests/check-dashboard.py tests/check-metrics.py tests/in-terminal.py tests/tso-frames.py tests/vhost-hostile.py
+EXTRA_DIST += $(system_accel_at) tests/check-dashboard.py tests/check-metrics.py tests/complete.bash tests/in-terminal.py tests/tso-frames.py tests/vhost-hostile.py
 
 # What runs pages of Documentation/howto.
 EXTRA_DIST += tests/howto-qemu.py tests/run-howto.py

@@ -71,10 +71,20 @@ CLEANFILES += utilities/ovs-accel-textfile.service
 utilities/ovs-accel-textfile.service: utilities/ovs-accel-textfile.service.in Makefile
 	$(AM_V_GEN)sed 's,@bindir[@],$(bindir),' $(srcdir)/utilities/ovs-accel-textfile.service.in >$@
 
+# Loaded when the first of these commands is completed.  Debian's
+# openvswitch-common has what completes ovs-appctl otherwise, under another name.
+completiondir = $(datadir)/bash-completion/completions
+dist_completion_DATA = utilities/ovs-accel-completion.bash
+completed = $(notdir $(dist_pkgdata_SCRIPTS)) ovs-appctl.bash
+
 install-data-hook:
 	$(MKDIR_P) '$(DESTDIR)$(bindir)'
 	for tool in $(notdir $(dist_pkgdata_SCRIPTS)); do \
 	    ln -srf "$(DESTDIR)$(pkgdatadir)/$$tool" "$(DESTDIR)$(bindir)/$$tool" || exit 1; \
 	done
+	for name in $(completed); do \
+	    ln -sf ovs-accel-completion.bash "$(DESTDIR)$(completiondir)/$$name" || exit 1; \
+	done
 uninstall-hook:
+	cd '$(DESTDIR)$(completiondir)' && rm -f $(completed)
 	cd '$(DESTDIR)$(bindir)' && rm -f $(notdir $(dist_pkgdata_SCRIPTS))
