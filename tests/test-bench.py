@@ -29,7 +29,7 @@ from unittest import mock
 
 from ovs_accel import verify
 from ovs_accel.bench import near, report, results
-from ovs_accel.bench.__main__ import main, parse
+from ovs_accel.bench.__main__ import Bench, main, parse
 from ovs_accel.bench.catalog import SCENARIOS
 from ovs_accel.proc import Failure
 
@@ -257,6 +257,53 @@ class Results(unittest.TestCase):
                     self.assertGreater(os.path.getsize(path(suffix)), 1000)
             with open(path("rst"), encoding="utf-8") as f:
                 self.assertEqual(f.read(), report.restructured(all_of_it))
+
+
+    def test_margin(self):
+        self.assertIsNone(results.margin([2, 2, 2, 2]))
+        self.assertEqual(results.margin([2, 2, 2, 2, 2]), 0)
+        self.assertEqual(results.margin([3, 5, 4, 2, 1]), 4 / 2 / 3)
+        # The first and the last one may be anything.
+        self.assertEqual(results.margin([900, 11, 8, 12, 9, 10, 10, 1]),
+                         (12 - 8) / 2 / 10)
+        pairs = [{0: run(1, 300), 1: run(value, 100)}
+                 for value in (2, 2, 2, 2, 2.5)]
+        result = row(pairs)
+        self.assertEqual((result["margin"], result["pairs"]), (0.125, 5))
+        self.assertNotIn("margin", row(
+            [{0: {"cpu_percent": 100}, 1: {"cpu_percent": 1}}] * 5,
+            metric="cpu"))
+
+
+class Rounds(unittest.TestCase):
+    """How many rounds there are: until the ratio is known."""
+
+    def measure(self, speeds, *arguments):
+        """Returns the speeds, out of those that accel has in each round, that
+        were measured."""
+        bench = Bench(parse(["--scenario=macs", *arguments]), True,
+                      near.Near())
+        bench.near._least = 90
+
+        def one(name, i, work):
+            number = len(bench.rounds[name]) - 1
+            return run(speeds[number], 100) if i else run(1, 300)
+        bench.one = one
+        bench.measure()
+        return [each[1]["mpps"] for each in bench.rounds["macs"]]
+
+    def test_steady(self):
+        for arguments, n in ((["--most-rounds=9"], 5), (["--rounds=7"], 7),
+                             (["--rounds=3"], 3),
+                             (["--rounds=3", "--most-rounds=9"], 5)):
+            self.assertEqual(self.measure([2] * 9, *arguments), [2] * n)
+
+    def test_unsteady(self):
+        speeds = [2, 3, 2, 2, 2, 2, 2, 2, 2, 3, 3, 2]
+        self.assertEqual(self.measure(speeds, "--most-rounds=20"), speeds[:8])
+        self.assertEqual(self.measure([2, 3] * 9), [2, 3, 2, 3, 2])
+        self.assertEqual(self.measure([2, 3] * 9, "--most-rounds=18"),
+                         [2, 3] * 9)
 
 
 class Clock:

@@ -56,6 +56,9 @@ def parse(arguments):
     parser.add_argument("--rounds", type=int, default=5, metavar="N",
                         help="rounds, of whose ratios the medians are "
                         "reported (default: 5)")
+    parser.add_argument("--most-rounds", type=int, default=0, metavar="N",
+                        help="go on, up to N rounds, with scenarios whose "
+                        "ratio is not yet known to 5 %%")
     parser.add_argument("--seconds", type=float, default=1, metavar="S",
                         help="seconds that each run is measured (default: 1)")
     parser.add_argument("--silent-ports", type=int, default=500, metavar="N",
@@ -108,8 +111,7 @@ class Bench:
         self.names = [name for name in SCENARIOS
                       if name in (options.scenario or SCENARIOS)]
         # By scenario and round what was measured, by side.
-        self.rounds = {name: [{} for _ in range(options.rounds)]
-                       for name in self.names}
+        self.rounds = {name: [] for name in self.names}
         self.verified = {name: [None, None] for name in self.names}
         self.failures = {name: None for name in self.names}
         self.seed = int.from_bytes(os.urandom(4), "big")
@@ -172,25 +174,52 @@ class Bench:
     def measure(self):
         at_once = [name for name in self.names if SCENARIOS[name].at_once]
         for name in at_once:
-            for i in SCENARIOS[name].sides:
-                result = self.one(
-                    name, i, lambda scenario, side: scenario.measure_all(
-                        side, self.options.seconds, self.options.rounds))
-                for number, one in enumerate(result or ()):
-                    self.rounds[name][number][i] = one
-        for number in range(self.options.rounds):
-            for name in self.names:
-                if name in at_once:
-                    continue
-                # Every other round the other one first: neither always has
-                # the warmer machine.
-                sides = SCENARIOS[name].sides
-                for i in sides if number % 2 == 0 else sides[::-1]:
-                    result = self.one(
-                        name, i, lambda scenario, side: scenario.measure(
-                            side, self.options.seconds))
-                    if result is not None:
-                        self.rounds[name][number][i] = result
+            self.all_rounds(name)
+        names = [name for name in self.names if name not in at_once]
+        for number in range(max(self.options.rounds,
+                                self.options.most_rounds)):
+            if number >= self.options.rounds:
+                names = [name for name in names if not self.is_known(name)]
+                self._total += sum(len(SCENARIOS[name].sides)
+                                   for name in names)
+            for name in names:
+                self.round(name)
+
+    def all_rounds(self, name):
+        """Measures each side of a scenario in one run for all rounds."""
+        self.rounds[name] = [{} for _ in range(self.options.rounds)]
+        for i in SCENARIOS[name].sides:
+            result = self.one(
+                name, i, lambda scenario, side: scenario.measure_all(
+                    side, self.options.seconds, self.options.rounds))
+            for number, one in enumerate(result or ()):
+                self.rounds[name][number][i] = one
+
+    def round(self, name):
+        """Measures each side of a scenario, every other round the other one
+        first: neither always has the warmer machine."""
+        sides = SCENARIOS[name].sides
+        if len(self.rounds[name]) % 2:
+            sides = sides[::-1]
+        self.rounds[name].append({})
+        for i in sides:
+            result = self.one(
+                name, i, lambda scenario, side: scenario.measure(
+                    side, self.options.seconds))
+            if result is not None:
+                self.rounds[name][-1][i] = result
+
+    def is_known(self, name):
+        """Returns true if further rounds of a scenario would tell little."""
+        self.judge_again()
+        row = self.row(name)
+        margin = row.get("margin", 0)
+        return bool(row["failure"]
+                    or margin is not None and margin <= results.KNOWN)
+
+    def row(self, name):
+        return results.row(SCENARIOS[name](self.options), self.rounds[name],
+                           self.verified[name], self.failures[name])
 
     def judge_again(self):
         """What was taken for near at first may be far by what came later."""
@@ -203,11 +232,10 @@ class Bench:
         self.judge_again()
         rows = []
         for name in self.names:
-            scenario = SCENARIOS[name](self.options)
-            rows.append(results.row(scenario, self.rounds[name],
-                                    self.verified[name], self.failures[name]))
-            floor = self.rounds.get(scenario.floor)
-            if floor and name != scenario.floor:
+            rows.append(self.row(name))
+            of = SCENARIOS[name](self.options).floor
+            floor = self.rounds.get(of)
+            if floor and name != of:
                 results.add_floor(rows[-1], self.rounds[name], floor)
         return {"date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
                 "machine": machine.describe(self.huge),

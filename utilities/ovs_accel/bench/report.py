@@ -55,11 +55,13 @@ def _number(side, name, form):
 def _verdict(result):
     """Returns the cells about the ratio and the target of a row."""
     if result["failure"]:
-        return ["-"] * 5 + ["FAILED"]
+        return ["-"] * 7 + ["FAILED"]
     if "value" not in result:
-        return ["-"] * 6
-    best = result.get("best")
-    return ["%.2f" % result["value"], "%.2f-%.2f" % tuple(result["spread"]),
+        return ["-"] * 8
+    best, margin = result.get("best"), result.get("margin")
+    return ["%.2f" % result["value"],
+            "-" if margin is None else "%.0f %%" % (100 * margin),
+            "%d" % result["pairs"], "%.2f-%.2f" % tuple(result["spread"]),
             "-" if best is None else "%.2f" % best,
             UNITS[result["metric"]], bound(result["metric"], result["target"]),
             {True: "yes", False: "no", None: "-"}[result["met"]]]
@@ -71,7 +73,7 @@ def cells(results):
     head = (["scenario"] + ["%s %s" % (side, unit) for _, unit, _ in COLUMNS
                             for side in sides]
             + ["floor cycles", "floor us", "floor ratio", "floor best", "ratio",
-               "from-to", "best", "of", "target", "met"])
+               "+-", "of pairs", "from-to", "best", "of", "target", "met"])
     names = [result["scenario"] for result in results["results"]]
     lines = []
     for result in results["results"]:
@@ -111,10 +113,10 @@ def restructured(results):
 
 def notes(results):
     about = results["machine"]
-    text = ("Medians of %d rounds of %g s, the ratio that of the ratios of "
+    text = ("Medians of rounds of %g s, the ratio that of the ratios of "
             "each round's pair of runs; both guests on one CPU, one polling "
             "thread on another.  %s, %d CPUs%s, %d MiB, Linux %s, %s."
-            % (results["rounds"], results["seconds"], about["cpu"],
+            % (results["seconds"], about["cpu"],
                about["cpus"], " (virtual)" if about["virtual"] else "",
                about["memory_mib"], about["kernel"],
                "huge pages" if about["huge_pages"] else "no huge pages"))

@@ -15,6 +15,7 @@
 
 """From what pmd-stats-show prints to ratios and verdicts."""
 
+import math
 import re
 import statistics
 
@@ -27,6 +28,11 @@ BASELINE, MEASURED, FLOOR = range(3)
 SATURATED = 0.95
 # Two results are alike if their ratios differ by no more than this.
 ALIKE = 0.10
+# How likely it is, at most, that the median of more and more rounds would end up
+# beyond the margin on one of its sides.
+DOUBT = 0.05
+# A ratio is known if its margin is no more than this.
+KNOWN = 0.05
 # The least share of packets that take the main road where they should.
 MAIN_ROAD = 0.999
 # The least share of its rate that a switch keeps beside silent ports.
@@ -166,12 +172,34 @@ def best(metric, pairs):
                            for i in (0, 1)))[0]
 
 
-def value(metric, pairs):
-    """Returns the median of 'metric' over pairs of runs, each made one after
-    the other, and the least and the most of them."""
+def values(metric, pairs):
+    """Returns 'metric' of each pair of runs, which were made one after the
+    other."""
     both = list(zip(*(judge(metric, *pair) for pair in pairs)))
-    worst = (min if METRICS[metric][0] else max)(both, key=statistics.median)
-    return statistics.median(worst), [min(worst), max(worst)]
+    return (min if METRICS[metric][0] else max)(both, key=statistics.median)
+
+
+def value(metric, pairs):
+    """Returns the median of 'metric' over pairs of runs, and the least and the
+    most of them."""
+    each = values(metric, pairs)
+    return statistics.median(each), [min(each), max(each)]
+
+
+def margin(each):
+    """Returns by how much, in proportion, the median of the sample 'each' may
+    differ from that of what it is a sample of, whose distribution nobody knows:
+    half the distance between the two values of the sample between which that
+    is, see DOUBT.  None if the sample is too small."""
+    ordered, n = sorted(each), len(each)
+    outside = 0
+    while (sum(math.comb(n, i) for i in range(outside + 1))
+           <= DOUBT * 2 ** n):
+        outside += 1
+    if not outside:
+        return None
+    return ((ordered[n - outside] - ordered[outside - 1])
+            / (2 * statistics.median(ordered)))
 
 
 def pairs_of(pairs):
@@ -204,6 +232,9 @@ def row(scenario, rounds, verified, failure):
         metric = resolve(scenario.metric, *sides)
         result["metric"] = metric
         result["value"], result["spread"] = value(metric, pairs)
+        result["pairs"] = len(pairs)
+        if METRICS[metric][1]:
+            result["margin"] = margin(values(metric, pairs))
         result["best"] = best(metric, pairs)
         result["met"] = met(result)
     if FLOOR in scenario.sides:
