@@ -30,7 +30,8 @@ Tests pages of Documentation/howto.  What they show stands in code blocks:
   libvirt must fit its schema.  One with a caption is written to the file of
   that name, for commands that follow.
 
-With --check, looks at files and at the form of blocks only.  Else runs the
+With --check, looks at files and at the form of blocks only, and whether pages
+with commands that can be run have a group of tests/system-accel-howto.at.  Else runs the
 commands of HOWTO with a /run and a switch of its own, and with a device eth0, at
 the other end of which is another host, 203.0.113.1; it wants build-aux/isolated
 around it, and utilities/ovs-accel-env.  If the page is about netdev bridges, DPDK
@@ -177,6 +178,16 @@ def check(blocks):
                 FORMS[block.language]("\n".join(block.lines) + "\n")
             except Exception as e:
                 raise Failure("%s: not well-formed: %s" % (block.where, e))
+
+
+def check_group(path, blocks):
+    """Fails if 'path' has commands that can be run and no group runs it."""
+    name = os.path.basename(path)[:-len(".rst")]
+    with open(os.path.join(TOP, "tests", "system-accel-howto.at")) as f:
+        has_group = "\nACCEL_HOWTO([%s]" % name in f.read()
+    if not has_group and any(block.options.get("class") == "run"
+                             for block in blocks):
+        raise Failure("%s: system-accel-howto.at does not run it" % path)
 
 
 # Commands.
@@ -326,7 +337,9 @@ def main():
     try:
         if arguments[:1] == ["--check"]:
             for path in arguments[1:]:
-                check(parse(path))
+                blocks = parse(path)
+                check(blocks)
+                check_group(path, blocks)
         else:
             run(*arguments)
     except Failure as e:
