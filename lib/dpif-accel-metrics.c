@@ -57,11 +57,16 @@ struct port_sample {
     uint64_t guest_drops[VHOST_N_DROPS];    /* If 'is_vhost'. */
 };
 
+struct rxq_sample {
+    char *labels;
+};
+
 struct metrics {
     struct dp_sample *dps;
     struct thread_sample *threads;
     struct port_sample *ports;
-    size_t n_dps, n_threads, n_ports;
+    struct rxq_sample *rxqs;
+    size_t n_dps, n_threads, n_ports, n_rxqs;
 };
 
 /* Appends NAME="VALUE" to a list of labels. */
@@ -149,6 +154,24 @@ read_port(const struct dp *dp, const struct port *port,
 }
 
 static void
+read_rxq(const struct dp *dp, const struct pmd_rxq_place *rxq,
+         struct rxq_sample *sample)
+{
+    struct ds labels = DS_EMPTY_INITIALIZER;
+    char queue[16], core[16] = "none";
+
+    snprintf(queue, sizeof queue, "%u", rxq->qid);
+    if (rxq->core_id != NON_PMD_CORE_ID) {
+        snprintf(core, sizeof core, "%u", rxq->core_id);
+    }
+    put_label(&labels, "datapath", dp->name);
+    put_label(&labels, "port", netdev_get_name(rxq->port->netdev));
+    put_label(&labels, "queue", queue);
+    put_label(&labels, "core", core);
+    sample->labels = ds_steal_cstr(&labels);
+}
+
+static void
 read_dp_itself(const struct dp *dp, struct dp_sample *sample)
 {
     struct ds labels = DS_EMPTY_INITIALIZER;
@@ -212,6 +235,12 @@ read_dp(struct dp *dp, void *metrics_)
         read_port(dp, ports[i], &m->ports[m->n_ports++]);
     }
     free(ports);
+
+    m->rxqs = enlarge(m->rxqs, m->n_rxqs, dp->placement.n_rxqs,
+                      sizeof *m->rxqs);
+    for (size_t i = 0; i < dp->placement.n_rxqs; i++) {
+        read_rxq(dp, &dp->placement.rxqs[i], &m->rxqs[m->n_rxqs++]);
+    }
 }
 
 static void
@@ -227,9 +256,13 @@ metrics_destroy(struct metrics *m)
         free(m->ports[i].labels);
         free(m->ports[i].info);
     }
+    for (size_t i = 0; i < m->n_rxqs; i++) {
+        free(m->rxqs[i].labels);
+    }
     free(m->dps);
     free(m->threads);
     free(m->ports);
+    free(m->rxqs);
 }
 
 /* What is printed */
@@ -499,6 +532,19 @@ put_port_info(struct ds *ds, const struct metrics *m)
 }
 
 static void
+put_rxqs(struct ds *ds, const struct metrics *m)
+{
+    static const struct family info = {
+        "rxq", INFO, "Receive queues, and the cores whose threads poll them.",
+    };
+
+    put_family(ds, &info);
+    for (size_t i = 0; i < m->n_rxqs; i++) {
+        put_sample(ds, &info, m->rxqs[i].labels, NULL, NULL, 1);
+    }
+}
+
+static void
 put_port_bytes(struct ds *ds, const struct metrics *m, bool rx)
 {
     static const struct family families[] = {
@@ -573,6 +619,7 @@ static void
 put_ports(struct ds *ds, const struct metrics *m)
 {
     put_port_info(ds, m);
+    put_rxqs(ds, m);
     put_fields(ds, port_families, ARRAY_SIZE(port_families), m->ports,
                m->n_ports, sizeof *m->ports);
     put_port_bytes(ds, m, true);

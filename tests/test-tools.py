@@ -23,6 +23,7 @@ from ovs_accel import top
 from ovs_accel.bugreport import conceal
 from ovs_accel.metrics import Difference, Snapshot, Source
 from ovs_accel.proc import Failure
+from ovs_accel.screen import Screen
 from ovs_accel.unixctl import control_socket
 
 DP = 'datapath="ovs-accel"'
@@ -42,6 +43,8 @@ ovs_accel_thread_lookup_packets_total{%(thread)s,result="miss"} %(misses)d
 ovs_accel_thread_cycles_total{%(thread)s,state="busy"} %(busy)d
 ovs_accel_thread_cycles_total{%(thread)s,state="idle"} 1000
 ovs_accel_port_info{%(port)s,number="1",type="accelvhost"} 1
+ovs_accel_rxq_info{%(port)s,queue="0",core="2"} 1
+ovs_accel_rxq_info{%(port)s,queue="1",core="1"} 1
 ovs_accel_port_up{%(port)s} 1
 ovs_accel_port_rx_queues{%(port)s} 2
 ovs_accel_port_rx_queues_asleep{%(port)s} 1
@@ -73,6 +76,7 @@ class Rates(unittest.TestCase):
         shown = view(text(100, 0, 1), text(300, 0, 9))
         port, = shown["datapaths"][0]["ports"]
         self.assertEqual(port["port"], PORT_NAME)
+        self.assertEqual(port["cores"], ["1", "2"])
         self.assertEqual(port["received_packets_per_second"], 100)
         self.assertEqual(port["drops_per_second"], 4)
         self.assertIsNone(port["received_bits_per_second"])
@@ -133,6 +137,8 @@ class Secrets(unittest.TestCase):
                      "set Interface v options:psk=herring -- remote_ip=1.2.3.4",
                      '["map",[["psk","herring"],["remote_ip","1.2.3.4"]]]',
                      '{"auth-password": "herring", "ip": "1.2.3.4"}',
+                     r'reply "{psk=\"kipper \\\"herring\", ip=\"1.2.3.4\"}"',
+                     r'params=["[\"psk\",\"herring\"],\"1.2.3.4\""]',
                      "external_ids {API_Token=herring} 1.2.3.4"):
             shown = conceal(told)
             for word in ("kipper", "herring"):
@@ -170,6 +176,57 @@ class Daemon(unittest.TestCase):
         with mock.patch.dict(os.environ, OVS_RUNDIR="/nonexistent"), \
              self.assertRaisesRegex(Failure, "ovs-vswitchd is not running"):
             Source("ovs-vswitchd").snapshot()
+
+
+class FakeWindow:
+    """A curses window that ends the view after as many keys as it is given."""
+
+    def __init__(self, keys):
+        self.keys = keys
+        self.texts = []
+
+    def getmaxyx(self):
+        return 24, 80
+
+    def getch(self):
+        return self.keys.pop(0) if self.keys else ord("q")
+
+    def addnstr(self, y, x, text, width, attribute):
+        self.texts.append(text[:width])
+
+    def timeout(self, ms):
+        pass
+
+    def erase(self):
+        self.texts = []
+
+    def refresh(self):
+        pass
+
+
+class Live(unittest.TestCase):
+    def shown(self, snapshots):
+        """Returns what the screen shows after each of 'snapshots', some of
+        which are Failures, was taken."""
+        window = FakeWindow([-1] * (len(snapshots) - 1))
+        source = mock.Mock()
+        source.snapshot.side_effect = snapshots
+        screens = []
+        window.refresh = lambda: screens.append("\n".join(window.texts))
+        with mock.patch("curses.curs_set"):
+            Screen(window, source, 0).run()
+        return screens
+
+    def test_daemon_goes_and_comes_back(self):
+        gone = Failure("it is not running")
+        first, shown, away, back, again = self.shown(
+            [Snapshot(text(100, 0, 0), 1), Snapshot(text(200, 0, 0), 2), gone,
+             Snapshot(text(10, 0, 0), 4), Snapshot(text(310, 0, 0), 5)])
+        self.assertNotIn("PKT/S", first)
+        self.assertRegex(shown, r"accelvhost +up +1,2 +1/2 +100 ")
+        self.assertIn("it is not running", away)
+        self.assertNotIn("it is not running", back)
+        self.assertRegex(again, r"accelvhost +up +1,2 +1/2 +300 ")
 
 
 unittest.main()

@@ -57,6 +57,7 @@ dist_tool_module_DATA = \
 	utilities/ovs_accel/bugreport.py \
 	utilities/ovs_accel/metrics.py \
 	utilities/ovs_accel/proc.py \
+	utilities/ovs_accel/screen.py \
 	utilities/ovs_accel/textfile.py \
 	utilities/ovs_accel/top.py \
 	utilities/ovs_accel/unixctl.py

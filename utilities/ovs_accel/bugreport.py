@@ -28,8 +28,10 @@ from ovs_accel.unixctl import Refused, Unixctl, control_socket, daemon_pid
 # paths of files, which stay where they are.)
 SECRET = (r'[\w-]*(?:psk|passw(?:or)?d|passphrase|secret|token|credential)'
           r'[\w-]*')
+# Quotes may be escaped: a log has text that has been quoted once more.
 SECRET_VALUE = re.compile(
-    r'(%s"?\s*[=:,]\s*)(?:"(?:[^"\\]|\\.)*"|[^\s,}\]"]+)' % SECRET,
+    r'(%s\\*"?\s*[=:,]\s*)'
+    r'(?:"(?:[^"\\]|\\.)*"|(\\+)".*?(?<!\\)\2"|[^\s,}\]"\\]+)' % SECRET,
     re.IGNORECASE)
 PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?"
                          r"(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)",

@@ -20,6 +20,8 @@ import time
 from ovs_accel.proc import Failure
 from ovs_accel.unixctl import Unixctl, control_socket
 
+ANSWER_SECONDS = 5              # A view that stands still is of no use.
+
 SAMPLE = re.compile(r'ovs_accel_(\w+)\{(.*)\} (\S+)')
 LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 ESCAPE = re.compile(r"\\(.)")
@@ -118,7 +120,8 @@ class Source:
         asked again: the daemon may have been started meanwhile."""
         try:
             if self._unixctl is None:
-                self._unixctl = Unixctl(control_socket(self._target))
+                self._unixctl = Unixctl(control_socket(self._target),
+                                        ANSWER_SECONDS)
             return self._unixctl.command("dpif-accel/metrics")
         except Failure as e:
             self.close()

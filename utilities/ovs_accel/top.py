@@ -74,6 +74,8 @@ def port_row(diff, info):
         "port": info["port"],
         "type": info["type"],
         "up": bool(diff.new.value("port_up", **labels)),
+        "cores": sorted({its["core"] for its in
+                         diff.new.labels("rxq_info", **labels)}),
         "rx_queues": diff.new.value("port_rx_queues", **labels),
         "rx_queues_asleep": diff.new.value("port_rx_queues_asleep", **labels),
         "received_packets_per_second": rate("received_packets"),
@@ -175,9 +177,10 @@ def thread_lines(threads):
 
 def port_lines(ports):
     return table(
-        ["<PORT", "<TYPE", "<LINK", "ASLEEP", "RX PKT/S", "RX BIT/S",
+        ["<PORT", "<TYPE", "<LINK", "<POLLED BY", "ASLEEP", "RX PKT/S", "RX BIT/S",
          "TX PKT/S", "TX BIT/S", "DROP/S"],
         [[printable(p["port"]), p["type"], "up" if p["up"] else "down",
+          ",".join(p["cores"]) or "main",
           "%d/%d" % (p["rx_queues_asleep"], p["rx_queues"]),
           short(p["received_packets_per_second"]),
           short(p["received_bits_per_second"]),
