@@ -16,6 +16,8 @@ EXTRA_DIST += \
 	debian/changelog \
 	debian/control \
 	debian/copyright \
+	debian/openvswitch-accel-doc.doc-base \
+	debian/openvswitch-accel-doc.docs \
 	debian/openvswitch-switch-accel.README.Debian \
 	debian/openvswitch-switch-accel.docs \
 	debian/openvswitch-switch-accel.postinst \
@@ -23,6 +25,7 @@ EXTRA_DIST += \
 	debian/rules \
 	debian/source/format \
 	debian/tests/control \
+	debian/tests/sandbox \
 	debian/tests/select \
 	tests/run-package
 
