@@ -37,9 +37,9 @@ accel_packages_test="$accel_packages_guest clang conntrack curl dnsmasq-base
     python3-pyparsing python3-pytest python3-scapy python3-setuptools
     python3-sortedcontainers python3-sphinx python3-yaml tcpdump wget"
 
-# What "make check-package" needs besides.
+# What "make check-package check-rpm" needs besides.
 accel_packages_deb="$accel_packages_guest debhelper debootstrap lintian
-    python3-docutils systemd-container"
+    rpm rpmlint systemd-container"
 
 # Everything that is made for these commands is made here, whatever state the
 # source tree itself is in.
