@@ -57,6 +57,15 @@ def keys(code):
     return found
 
 
+def metrics(code):
+    """Returns the families of lib/dpif-accel-metrics.c."""
+    return set(prefix + name for macro, prefix in
+               (("PORT_FIELD", "port_"), ("DP_FIELD", ""),
+                ("THREAD_FAMILY", ""))
+               for name in re.findall(r'\b%s\("(\w+)"' % macro, code)) | set(
+        re.findall(r'(?<!FIELD\()"(\w+)",\s*(?:COUNTER|GAUGE|INFO)\b', code))
+
+
 def terms(page):
     """Returns the terms of a page's definition lists, and what is named in a
     paragraph, in literal text."""
@@ -90,11 +99,15 @@ def missing_files(source, ovs):
 def check_tool(source, page):
     """Returns what is wrong with the page of a tool."""
     name = os.path.basename(page).split(".")[0]
+    if not os.path.exists(page):
+        return ["%s has no page" % name]
     text = subprocess.run([os.path.join(source, "utilities", name), "--help"],
                           check=True, stdout=subprocess.PIPE,
                           encoding="utf-8").stdout
     options = set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", text))
-    documented = set(re.findall(r"``(--?[a-z][a-z-]*)``", read(page)))
+    documented = set(option for line in read(page).splitlines()
+                     if line.startswith("``-")
+                     for option in re.findall(r"``(--?[a-z][a-z-]*)``", line))
     return (["%s is not in %s" % (option, os.path.basename(page))
              for option in options - documented]
             + ["%s has no option %s" % (name, option)
@@ -129,8 +142,15 @@ def main():
               for name in named - reasons
               if re.match("[rt]x_(?!q)|datapath_drop_", name)]
     wrong += missing_files(source, ovs)
-    for page in glob.glob(ref + "/ovs-accel-*.8.rst"):
-        wrong += check_tool(source, page)
+    told = set(re.findall(r"``ovs_accel_(\w+)``", daemon))
+    wrong += ["ovs_accel_%s is not in ovs-vswitchd-accel(8)" % name
+              for name in metrics(code) - told]
+    wrong += ["ovs_accel_%s is no metric" % name
+              for name in told - metrics(code)]
+    installed = re.search(r"dist_pkgdata_SCRIPTS = (.*?[^\\])\n",
+                          read(source + "/utilities/automake.mk"), re.DOTALL)
+    for name in re.findall(r"utilities/([\w-]+)", installed.group(1)):
+        wrong += check_tool(source, "%s/%s.8.rst" % (ref, name))
     for sentence in sorted(wrong):
         print(sentence)
     return 1 if wrong else 0
