@@ -14,10 +14,11 @@
 
 """usage: howto-qemu.py ARGUMENT...
 
-What pages of Documentation/howto run as qemu-system-x86_64 when they are tested
-(see run-howto.py): QEMU with the same arguments, but for
+What pages of Documentation/howto run as qemu-system-x86_64 when they are
+tested (see run-howto.py): QEMU with the same arguments, but for
 
-- the disk, in whose place the guest boots ovs-accel-guest's kernel and busybox;
+- the disk, in whose place the guest boots ovs-accel-guest's kernel and
+  busybox;
 - a console and a socket for commands, in directory $OVS_ACCEL_GUESTS;
 - where there is no KVM, its emulation.
 """
@@ -31,8 +32,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(TOP, "utilities"))
 
 from ovs_accel import image                               # noqa: E402
-from ovs_accel.qemu import QEMU, TCG_DEVICE, accelerator              # noqa: E402
-from ovs_accel.qemu import boot_arguments, serial_arguments  # noqa: E402
+from ovs_accel import qemu                                # noqa: E402
 
 
 def emulated(arguments):
@@ -41,7 +41,7 @@ def emulated(arguments):
     for argument in arguments:
         argument = re.sub(r"\baccel=kvm\b", "accel=tcg", argument)
         if argument.startswith("virtio-net-pci,"):
-            argument += "," + TCG_DEVICE
+            argument += "," + qemu.TCG_DEVICE
         changed.append("max" if argument == "host" else argument)
     return changed
 
@@ -49,11 +49,11 @@ def emulated(arguments):
 def main():
     arguments = sys.argv[1:]
     name = arguments[arguments.index("-name") + 1]
-    if accelerator() == "tcg":
+    if qemu.accelerator() == "tcg":
         arguments = emulated(arguments)
     disk = arguments.index("-drive")
-    arguments[disk:disk + 2] = boot_arguments(*image.prepare(), name)
-    os.execvp(QEMU, [QEMU] + arguments + serial_arguments(
+    arguments[disk:disk + 2] = qemu.boot_arguments(*image.prepare(), name)
+    os.execvp(qemu.QEMU, [qemu.QEMU] + arguments + qemu.serial_arguments(
         os.environ["OVS_ACCEL_GUESTS"], name))
 
 

@@ -19,8 +19,9 @@ Tests pages of Documentation/howto.  What they show stands in code blocks:
 
 - Commands, in blocks of language "console".  A line "# COMMAND" is for root on
   the host, "outside# COMMAND" for another host, "vm1# COMMAND" for guest vm1,
-  and goes on after a backslash at its end.  Other lines are the output, of which "..." stands for any part; other
-  lines may stand between them.  Each block is of one of these classes:
+  and goes on after a backslash at its end.  Other lines are the output, of
+  which "..." stands for any part; further lines may stand between them.  Each
+  block is of one of these classes:
 
   run   This test runs the commands, one after the other.  A command without
         output must succeed; one with output is repeated until it prints that.
@@ -31,14 +32,15 @@ Tests pages of Documentation/howto.  What they show stands in code blocks:
   that name, for commands that follow.
 
 With --check, looks at files and at the form of blocks only, and whether pages
-with commands that can be run have a group of tests/system-accel-howto.at.  Else runs the
-commands of HOWTO with a /run and a switch of its own, and with a device eth0, at
-the other end of which is another host, 203.0.113.1; it wants build-aux/isolated
-around it, and utilities/ovs-accel-env.  If the page is about netdev bridges, DPDK
-is set up for them; if it is about OVN, the daemons of build-aux/ovn-programs run.
-A command
-qemu-system-x86_64 boots the kernel and the busybox that ovs-accel-guest has in
-place of the disk that it names: howto-qemu.py.
+with commands that can be run have a group of tests/system-accel-howto.at.
+
+Else runs the commands of HOWTO with a /run and a switch of its own, and with a
+device eth0, at the other end of which is another host, 203.0.113.1; it wants
+build-aux/isolated around it, and utilities/ovs-accel-env.  If the page is
+about netdev bridges, DPDK is set up for them; if it is about OVN, the daemons
+of build-aux/ovn-programs run.  A command qemu-system-x86_64 boots the kernel and
+the busybox that ovs-accel-guest has in place of the disk that it names:
+howto-qemu.py.
 """
 
 import configparser
