@@ -372,6 +372,12 @@ vring_peek(struct vhost_ring *ring, struct vhost_burst *burst)
     unsigned int n;
 
     if (ring->is_packed) {
+        /* The guest is about to write to the next descriptors of an empty
+         * ring: leave it the cache lines. */
+        if (vring_packed_is_empty(ring)) {
+            burst->n_chains = 0;
+            return 0;
+        }
         vring_packed_prefetch(ring, VHOST_BURST);
         return vring_peek__(ring, true, burst);
     }
