@@ -42,8 +42,8 @@ deb: dist
 	@ls _deb/*.deb
 .PHONY: deb
 
-# The package does not depend on where it is built, lintian has nothing to say,
-# and it installs, serves, upgrades and goes as it should.
+# The packages do not depend on where they are built, lintian has nothing to say,
+# and that of the daemon installs, serves, upgrades and goes as it should.
 package_deb = openvswitch-switch-accel_$(PACKAGE_VERSION)_`dpkg --print-architecture`.deb
 check-package: deb
 	rm -rf _deb/again
@@ -51,7 +51,7 @@ check-package: deb
 	mv _deb/*.deb _deb/again
 	mv _deb/$(distdir) _deb/elsewhere
 	cd _deb/elsewhere && $(deb_build) -b
-	cmp _deb/$(package_deb) _deb/again/$(package_deb)
+	for deb in _deb/*.deb; do cmp $$deb _deb/again/$${deb##*/} || exit 1; done
 	lintian --fail-on error,warning _deb/*.changes
 	$(srcdir)/tests/run-package _deb/$(package_deb)
 .PHONY: check-package
