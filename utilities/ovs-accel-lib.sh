@@ -35,7 +35,7 @@ accel_packages_test="$accel_packages_guest clang conntrack curl dnsmasq-base
     libxml2-utils net-tools netcat-openbsd nftables python3-docutils
     python3-netaddr python3-prometheus-client python3-pyftpdlib
     python3-pyparsing python3-pytest python3-scapy python3-setuptools
-    python3-sortedcontainers python3-sphinx python3-yaml tcpdump wget"
+    python3-sortedcontainers python3-sphinx python3-yaml rpm tcpdump wget"
 
 # What "make check-package check-rpm" needs besides.
 accel_packages_deb="$accel_packages_guest debhelper debootstrap lintian
