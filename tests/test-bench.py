@@ -133,6 +133,13 @@ class Results(unittest.TestCase):
         self.assertEqual((result["floor_value"], result["floor_spread"]),
                          (5, [3, 6]))
         self.assertEqual(result["floor_best"], 6)
+        # Large frames are compared by their bytes.
+        for each in rounds[:3]:
+            for side in each.values():
+                side.update(cycles_per_byte=0.6, gbps=1)
+        results.add_floor(result, rounds[:1], [
+            {2: dict(run(5, 9000), cycles_per_byte=0.1)}])
+        self.assertAlmostEqual(result["floor_value"], 6)
         results.add_floor(result, rounds[:1], [{2: {"wake_us": 90}}])
         self.assertEqual(result["floor"]["wake_us"], 90)
 

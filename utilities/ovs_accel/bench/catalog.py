@@ -23,7 +23,7 @@ def _all():
     """Each floor comes next to the scenario that it is the floor of: the
     machine is much the same then."""
     floors = {scenario.name: scenario
-              for scenario in floor.SCENARIOS + latency.FLOORS}
+              for scenario in floor.SCENARIOS + latency.FLOORS + tso.FLOORS}
     for module in (guest_to_guest, flows, edits, tso, tcp, side_road, silent,
                    latency):
         for scenario in module.SCENARIOS:

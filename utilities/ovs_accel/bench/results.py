@@ -257,16 +257,19 @@ def met(result):
 def add_floor(result, rounds, floor):
     """Adds to a row the best that a switch could have.  'floor' has the rounds
     of what the bare loop made of the same guests, whose ratio to the baseline
-    is in busy cycles per packet, or of what it takes to wake a thread up."""
+    is in busy cycles per packet, or per byte where that is told, or of what it
+    takes to wake a thread up."""
     pairs = pairs_of((each[BASELINE], other[FLOOR])
                      for each, other in zip(rounds, floor)
                      if BASELINE in each and FLOOR in other)
     if pairs:
         result["floor"] = summary([pair[1] for pair in pairs])
         if "cycles_per_packet" in result["floor"]:
-            result["floor_value"], result["floor_spread"] = value("cycles",
+            metric = ("bytes" if "cycles_per_byte" in result["floor"]
+                      else "cycles")
+            result["floor_value"], result["floor_spread"] = value(metric,
                                                                   pairs)
-            result["floor_best"] = best("cycles", pairs)
+            result["floor_best"] = best(metric, pairs)
 
 
 def compare(first, second):

@@ -19,6 +19,7 @@ import time
 
 from ovs_accel import verify
 from ovs_accel.bench.guest_to_guest import STRAIGHT
+from ovs_accel.bench.results import FLOOR
 from ovs_accel.bench.scenario import Scenario
 from ovs_accel.bench.side import SETTLE
 from ovs_accel.proc import Failure, wait_until
@@ -57,7 +58,7 @@ class Tso(Scenario):
     metric = "bits"
     target = 1.3
     verifiable = False          # They are while measuring.
-    floor = None
+    floor = "floor-tso"
 
     def flows(self):
         return STRAIGHT
@@ -148,4 +149,24 @@ class TsoDefault(Tso):
         return LARGE if side.datapath == "accel" else MTU_SIZED
 
 
+class FloorOfTso(Tso):
+    """No switch that copies gets below this."""
+
+    name = "floor-tso"
+    about = "copying 64 KB from buffers to buffers of 2 KB"
+    of = "tso"
+    sides = (FLOOR,)
+    main_road = False
+    size = 65536
+
+    def measure(self, side, seconds):
+        return side.near.medians(seconds, [], lambda: self.slice(side))
+
+    def slice(self, side):
+        cycles = side.near.copy_cycles()
+        return {"cycles_per_packet": cycles,
+                "cycles_per_byte": cycles / self.size}
+
+
 SCENARIOS = [TsoDefault, Tso]
+FLOORS = [FloorOfTso]
