@@ -146,6 +146,25 @@ class Secrets(unittest.TestCase):
             self.assertIn("1.2.3.4", shown)
             self.assertIn("(removed)", shown)
 
+    def test_are_concealed_where_text_is_cut_off(self):
+        for told in ('psk="kipper herring', 'psk="kipper herring\\',
+                     r'reply "{psk=\"kipper herring',
+                     r'"{psk=\"kipper herring\\',
+                     r'reply "{psk=\"kipper \\\"herring'):
+            shown = conceal("1.2.3.4\n%s\n5.6.7.8" % told)
+            self.assertRegex(shown, r"^1.2.3.4\n.*psk=\(removed\)")
+            for word in ("kipper", "herring"):
+                self.assertNotIn(word, shown)
+            self.assertTrue(shown.endswith("\n5.6.7.8"), shown)
+
+    def test_long_words_take_no_longer(self):
+        """With time that is quadratic this does not end."""
+        size = 1 << 20
+        for told in ("a" * size, "psk" * (size // 3), "psk" + " " * size,
+                     "psk" + "\\" * size, 'psk=\\"' + "\\a" * (size // 2),
+                     "psk=" + "\\" * size):
+            self.assertIn("psk=(removed)", conceal(told + " psk=herring"))
+
     def test_private_keys_are_concealed(self):
         self.assertEqual(conceal("a\n-----BEGIN RSA PRIVATE KEY-----\nMII\n"
                                  "-----END RSA PRIVATE KEY-----\nb"),

@@ -25,13 +25,16 @@ from ovs_accel.proc import Failure
 from ovs_accel.unixctl import Refused, Unixctl, control_socket, daemon_pid
 
 # Names of keys whose values are nobody's business.  (Those of SSL's tables are
-# paths of files, which stay where they are.)
-SECRET = (r'[\w-]*(?:psk|passw(?:or)?d|passphrase|secret|token|credential)'
-          r'[\w-]*')
-# Quotes may be escaped: a log has text that has been quoted once more.
+# paths of files, which stay where they are.)  A word is looked at once, as a
+# whole: the time is linear, however long it is.
+SECRET = (r'(?<![\w-])(?=[\w-]*?(?:psk|passw(?:or)?d|passphrase|secret|token|'
+          r'credential))[\w-]+(?![\w-])')
+# Quotes may be escaped: a log has text that has been quoted once more.  What
+# nothing closes has been cut off.
 SECRET_VALUE = re.compile(
     r'(%s\\*"?\s*[=:,]\s*)'
-    r'(?:"(?:[^"\\]|\\.)*"|(\\+)".*?(?<!\\)\2"|[^\s,}\]"\\]+)' % SECRET,
+    r'(?:"(?:[^"\\]|\\.)*"|(\\+)".*?(?<!\\)\2"|\\*"[^\n]*|'
+    r'[^\s,}\]"\\]+)' % SECRET,
     re.IGNORECASE)
 PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?"
                          r"(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)",
