@@ -21,18 +21,26 @@
 # Options come from --help and arguments from what the daemon's list-commands
 # says, so that nothing has to be kept in step here.
 
-# Completes the current word to one of the words "$@".
+# Completes the current word to one of the words of standard input, one on a
+# line.  They are never expanded, for a port's name may be "$(reboot)", and they
+# are quoted, for they end up in a command line.
 _ovs_accel_words()
 {
-    COMPREPLY=($(compgen -W "$*" -- "${COMP_WORDS[COMP_CWORD]}"))
+    local word words
+
+    mapfile -t words
+    for word in "${words[@]}"; do
+        printf -v word %q "$word"
+        if [[ $word == "${COMP_WORDS[COMP_CWORD]}"* ]]; then
+            COMPREPLY+=("$word")
+        fi
+    done
 }
 
 _ovs_accel_files()
 {
-    local IFS=$'\n'
-
     compopt -o filenames 2>/dev/null
-    COMPREPLY=($(compgen -f -- "${COMP_WORDS[COMP_CWORD]}"))
+    mapfile -t COMPREPLY < <(compgen -f -- "${COMP_WORDS[COMP_CWORD]}")
 }
 
 _ovs_accel_tool()
@@ -44,8 +52,8 @@ _ovs_accel_tool()
         ;;
     esac
     case ${COMP_WORDS[COMP_CWORD]} in
-    -*) _ovs_accel_words $("$1" --help 2>/dev/null |
-                           grep -o -- '--[a-z][a-z-]*' | sort -u) ;;
+    -*) _ovs_accel_words < <("$1" --help 2>/dev/null |
+                             grep -o -- '--[a-z][a-z-]*' | sort -u) ;;
     *) _ovs_accel_files ;;
     esac
 }
@@ -61,8 +69,9 @@ _ovs_accel_arguments()  # USAGE ARGUMENT...
 
     case $previous in
     -pmd)
-        _ovs_accel_words $("${appctl[@]}" dpif-accel/pmd-stats-show 2>/dev/null |
-                           sed -n 's/^pmd thread .* core_id \([0-9]*\):$/\1/p')
+        _ovs_accel_words < <(
+            "${appctl[@]}" dpif-accel/pmd-stats-show 2>/dev/null |
+            sed -n 's/^pmd thread .* core_id \([0-9]*\):$/\1/p')
         return
         ;;
     -*)
@@ -73,18 +82,17 @@ _ovs_accel_arguments()  # USAGE ARGUMENT...
         ;;
     esac
 
-    set -- $(printf '%s\n' $usage | grep -x -e '-[a-z]*' -e on -e off)
-    case $usage in
-    *" dp "*)
-        set -- "$@" $("${appctl[@]}" dpctl/dump-dps 2>/dev/null |
-                      sed -n 's/^accel@//p')
-        ;;
-    *" port "*)
-        set -- "$@" $("${appctl[@]}" accelvhost/show 2>/dev/null |
-                      sed -n 's/^\([^ ]*\):$/\1/p')
-        ;;
-    esac
-    _ovs_accel_words "$@"
+    _ovs_accel_words < <(
+        tr ' ' '\n' <<<"$usage" | grep -x -e '-[a-z]*' -e on -e off
+        case $usage in
+        *" dp "*)
+            "${appctl[@]}" dpctl/dump-dps 2>/dev/null | sed -n 's/^accel@//p'
+            ;;
+        *" port "*)
+            "${appctl[@]}" accelvhost/show 2>/dev/null |
+            sed -n 's/^\([^ ].*\):$/\1/p'
+            ;;
+        esac)
 }
 
 _ovs_accel_appctl()
@@ -118,10 +126,10 @@ _ovs_accel_appctl()
     case $command in
     '')
         case ${COMP_WORDS[COMP_CWORD]} in
-        -*) _ovs_accel_words $("$1" --option 2>/dev/null |
-                               sed -n 's/^\(--[a-z-]*\).*/\1/p') ;;
-        *) _ovs_accel_words $("${appctl[@]}" list-commands 2>/dev/null |
-                              sed -n 's/^  *\([^ ]*\).*/\1/p') ;;
+        -*) _ovs_accel_words < <("$1" --option 2>/dev/null |
+                                 sed -n 's/^\(--[a-z-]*\).*/\1/p') ;;
+        *) _ovs_accel_words < <("${appctl[@]}" list-commands 2>/dev/null |
+                                sed -n 's/^  *\([^ ]*\).*/\1/p') ;;
         esac
         ;;
     dpif-accel/*|accelvhost/*)
