@@ -56,7 +56,8 @@ def replace(path, text):
     try:
         with open(fd, "w", encoding="utf-8") as f:
             f.write(text)
-        os.chmod(temporary, 0o644)
+            # Not by name: the directory may be somebody else's.
+            os.fchmod(fd, 0o644)
         os.replace(temporary, path)
     except BaseException:
         os.unlink(temporary)
