@@ -20,7 +20,7 @@ import unittest
 from unittest import mock
 
 from ovs_accel import top
-from ovs_accel.bugreport import conceal
+from ovs_accel.bugreport import commands, conceal
 from ovs_accel.metrics import Difference, Snapshot, Source
 from ovs_accel.proc import Failure
 from ovs_accel.screen import Screen
@@ -127,6 +127,13 @@ class Text(unittest.TestCase):
     def test_without_datapath(self):
         self.assertEqual(top.lines(view("# EOF\n", "# EOF\n")),
                          [(False, "No bridge has datapath_type=accel.")])
+
+
+class Packages(unittest.TestCase):
+    def test_are_those_of_the_machine(self):
+        for debian, program in (True, "dpkg-query"), (False, "rpm"):
+            with mock.patch("os.path.exists", return_value=debian):
+                self.assertEqual(commands()["versions/packages"][0], program)
 
 
 class Secrets(unittest.TestCase):

@@ -56,11 +56,7 @@ QUERY = json.dumps(["Open_vSwitch"] + [
 
 COMMANDS = {
     "versions/uname": ["uname", "-a"],
-    "versions/packages": [
-        "dpkg-query", "--no-pager", "--list", "openvswitch*", "ovn*",
-        "dpdk*", "librte*", "qemu-system*", "libvirt-daemon*",
-        "linux-image*"],
-    "versions/alternatives": ["update-alternatives", "--query",
+    "versions/alternatives": ["update-alternatives", "--display",
                               "ovs-vswitchd"],
     "versions/ovs-vsctl": ["ovs-vsctl", "--version"],
     "database/show": ["ovs-vsctl", "--timeout=10", "show"],
@@ -70,9 +66,15 @@ COMMANDS = {
     "machine/lscpu-e": ["lscpu", "-e"],
     "machine/numactl": ["numactl", "--hardware"],
     "machine/ip-link": ["ip", "-s", "-d", "link"],
+    # Debian's, Fedora's, and those that both have.
     "machine/service": ["systemctl", "status", "--no-pager", "--lines=0",
-                        "openvswitch-switch"],
+                        "openvswitch-switch", "openvswitch", "ovs-vswitchd",
+                        "ovsdb-server"],
 }
+DEBS = ["dpkg-query", "--no-pager", "--list", "openvswitch*", "ovn*", "dpdk*",
+        "librte*", "qemu-system*", "libvirt-daemon*", "linux-image*"]
+RPMS = ["rpm", "-qa", "openvswitch*", "ovn*", "dpdk*", "qemu-*",
+        "libvirt-daemon*", "kernel*"]
 
 APPCTL = (
     ("version",), ("dpif/show",), ("dpctl/show", "-s"),
@@ -87,7 +89,8 @@ APPCTL = (
 
 # Files of the machine, as they are, under the names that they have.
 FILES = (
-    "/etc/os-release", "/etc/debian_version", "/etc/default/openvswitch-switch",
+    "/etc/os-release", "/etc/debian_version",
+    "/etc/default/openvswitch-switch", "/etc/sysconfig/openvswitch",
     "/proc/cmdline", "/proc/cpuinfo", "/proc/meminfo", "/proc/mounts",
     "/proc/sys/kernel/core_pattern", "/proc/sys/vm/nr_hugepages",
     "/sys/devices/system/cpu/isolated",
@@ -134,8 +137,15 @@ class Report:
             f.write(introduction + "\n" + "\n".join(self._index) + "\n")
 
 
+def commands():
+    """Returns the commands to run by the names of what they print."""
+    # Debian has rpm, too, which would make itself a database in $HOME.
+    debian = os.path.exists("/etc/debian_version")
+    return {**COMMANDS, "versions/packages": DEBS if debian else RPMS}
+
+
 def add_commands(report):
-    for name, argv in COMMANDS.items():
+    for name, argv in commands().items():
         try:
             output = proc.run(argv, COMMAND_SECONDS, check=False)
             report.add(name, output[:OUTPUT_BYTES], " ".join(argv))
