@@ -245,6 +245,15 @@ class Results(unittest.TestCase):
             report.show(all_of_it)
         self.assertIn("FAILED: broken", out.getvalue())
 
+    def test_report_of_older_results(self):
+        """Of those that do not tell how many pairs there were."""
+        all_of_it = self.measured()
+        for result in all_of_it["results"]:
+            result.pop("pairs", None)
+        head, _ = report.cells(all_of_it)
+        self.assertIn("from-to", head)
+        self.assertNotIn("of pairs", head)
+
     def test_read(self):
         """The program: --read with --rst and, if there is gnuplot, --plot."""
         with tempfile.TemporaryDirectory() as directory:

@@ -61,7 +61,8 @@ def _verdict(result):
     best, margin = result.get("best"), result.get("margin")
     return ["%.2f" % result["value"],
             "-" if margin is None else "%.0f %%" % (100 * margin),
-            "%d" % result["pairs"], "%.2f-%.2f" % tuple(result["spread"]),
+            str(result.get("pairs", "-")),
+            "%.2f-%.2f" % tuple(result["spread"]),
             "-" if best is None else "%.2f" % best,
             UNITS[result["metric"]], bound(result["metric"], result["target"]),
             {True: "yes", False: "no", None: "-"}[result["met"]]]
