@@ -44,7 +44,9 @@ struct vhost_offload;
 /* Those that ask nothing of us as long as the others are not offered: what the
  * guest would accept, and a variant of what it may not send.  Ports of OVS's
  * netdev-dpdk offer them even without TSO, and QEMU does not go over to a back
- * end that lacks a feature that its guest has negotiated. */
+ * end that lacks a feature that its guest has negotiated.  So HOST_ECN is
+ * here, which a device must not offer without HOST_TSO4 or HOST_TSO6 (virtio
+ * 1.2, sections 2.2.2 and 5.1.3.1): those ports do. */
 #define VHOST_IDLE_OFFLOADS ((1u << VIRTIO_NET_F_GUEST_CSUM)        \
                              | (1u << VIRTIO_NET_F_GUEST_TSO4)      \
                              | (1u << VIRTIO_NET_F_GUEST_TSO6)      \
