@@ -179,6 +179,7 @@ class Bench:
         for number in range(max(self.options.rounds,
                                 self.options.most_rounds)):
             if number >= self.options.rounds:
+                self.judge_again()
                 names = [name for name in names if not self.is_known(name)]
                 self._total += sum(len(SCENARIOS[name].sides)
                                    for name in names)
@@ -211,7 +212,6 @@ class Bench:
 
     def is_known(self, name):
         """Returns true if further rounds of a scenario would tell little."""
-        self.judge_again()
         row = self.row(name)
         margin = row.get("margin", 0)
         return bool(row["failure"]

@@ -179,11 +179,14 @@ def values(metric, pairs):
     return (min if METRICS[metric][0] else max)(both, key=statistics.median)
 
 
-def value(metric, pairs):
-    """Returns the median of 'metric' over pairs of runs, and the least and the
-    most of them."""
-    each = values(metric, pairs)
+def middle(each):
+    """Returns the median of 'each', and the least and the most of them."""
     return statistics.median(each), [min(each), max(each)]
+
+
+def value(metric, pairs):
+    """Returns the same of 'metric' over pairs of runs."""
+    return middle(values(metric, pairs))
 
 
 def margin(each):
@@ -231,10 +234,11 @@ def row(scenario, rounds, verified, failure):
     if pairs:
         metric = resolve(scenario.metric, *sides)
         result["metric"] = metric
-        result["value"], result["spread"] = value(metric, pairs)
-        result["pairs"] = len(pairs)
+        each = values(metric, pairs)
+        result["value"], result["spread"] = middle(each)
+        result["pairs"] = len(each)
         if METRICS[metric][1]:
-            result["margin"] = margin(values(metric, pairs))
+            result["margin"] = margin(each)
         result["best"] = best(metric, pairs)
         result["met"] = met(result)
     if FLOOR in scenario.sides:
