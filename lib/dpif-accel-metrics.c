@@ -108,15 +108,12 @@ read_thread(const struct dp *dp, const struct pmd *pmd,
 static void
 read_guest_drops(const struct vhost_port *vhost, uint64_t *drops)
 {
-    for (unsigned int qid = 0; qid < VHOST_MAX_QUEUE_PAIRS; qid++) {
-        for (int rx = 0; rx < 2; rx++) {
-            struct vhost_queue_stats stats;
+    struct vhost_queue_stats rx, tx;
 
-            vhost_port_get_queue_stats(vhost, rx, qid, &stats);
-            for (int i = 0; i < VHOST_N_DROPS; i++) {
-                drops[i] += stats.drops[i];
-            }
-        }
+    vhost_port_sum_stats(vhost, true, &rx);
+    vhost_port_sum_stats(vhost, false, &tx);
+    for (int i = 0; i < VHOST_N_DROPS; i++) {
+        drops[i] = rx.drops[i] + tx.drops[i];
     }
 }
 

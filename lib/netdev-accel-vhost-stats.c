@@ -61,25 +61,6 @@ drop_classify(enum vhost_drop drop)
     }
 }
 
-/* Sums up one direction of all queues that the port ever had. */
-static void
-sum_queues(const struct vhost_port *port, bool rx, unsigned int n_queues,
-           struct vhost_queue_stats *sum)
-{
-    memset(sum, 0, sizeof *sum);
-    for (unsigned int qid = 0; qid < n_queues; qid++) {
-        struct vhost_queue_stats stats;
-
-        vhost_port_get_queue_stats(port, rx, qid, &stats);
-        sum->packets += stats.packets;
-        sum->bytes += stats.bytes;
-        sum->notifications += stats.notifications;
-        for (size_t i = 0; i < VHOST_N_DROPS; i++) {
-            sum->drops[i] += stats.drops[i];
-        }
-    }
-}
-
 int
 accel_vhost_get_stats(const struct netdev *netdev, struct netdev_stats *stats)
 {
@@ -94,8 +75,8 @@ accel_vhost_get_stats(const struct netdev *netdev, struct netdev_stats *stats)
     ovs_mutex_lock(&dev->mutex);
     port = ovsrcu_get(struct vhost_port *, &dev->port);
     if (port) {
-        sum_queues(port, true, dev->applied.max_qpairs, &rx);
-        sum_queues(port, false, dev->applied.max_qpairs, &tx);
+        vhost_port_sum_stats(port, true, &rx);
+        vhost_port_sum_stats(port, false, &tx);
     }
     ovs_mutex_unlock(&dev->mutex);
 
@@ -180,8 +161,8 @@ accel_vhost_get_custom_stats(const struct netdev *netdev,
     if (port) {
         struct vhost_queue_stats rx, tx;
 
-        sum_queues(port, true, dev->applied.max_qpairs, &rx);
-        sum_queues(port, false, dev->applied.max_qpairs, &tx);
+        vhost_port_sum_stats(port, true, &rx);
+        vhost_port_sum_stats(port, false, &tx);
         for (enum vhost_drop drop = 0; drop < VHOST_N_DROPS; drop++) {
             add_counter(stats, rx.drops[drop] + tx.drops[drop], "%s",
                         vhost_drop_name(drop));
@@ -248,8 +229,8 @@ accel_vhost_format(struct netdev_accel_vhost *dev, struct ds *s)
     if (port) {
         struct vhost_queue_stats rx, tx;
 
-        sum_queues(port, true, dev->applied.max_qpairs, &rx);
-        sum_queues(port, false, dev->applied.max_qpairs, &tx);
+        vhost_port_sum_stats(port, true, &rx);
+        vhost_port_sum_stats(port, false, &tx);
         ds_put_format(s, "  received: %"PRIu64"\n", rx.packets);
         ds_put_format(s, "  sent: %"PRIu64"\n", tx.packets);
         for (enum vhost_drop drop = 0; drop < VHOST_N_DROPS; drop++) {

@@ -408,3 +408,21 @@ vhost_port_get_queue_stats(const struct vhost_port *port, bool rx,
         dst[i] = __atomic_load_n(&src[i], __ATOMIC_RELAXED);
     }
 }
+
+void
+vhost_port_sum_stats(const struct vhost_port *port, bool rx,
+                     struct vhost_queue_stats *sum)
+{
+    uint64_t *dst = (uint64_t *) sum;
+
+    memset(sum, 0, sizeof *sum);
+    for (unsigned int qid = 0; qid < port->max_qpairs; qid++) {
+        struct vhost_queue_stats stats;
+        const uint64_t *src = (const uint64_t *) &stats;
+
+        vhost_port_get_queue_stats(port, rx, qid, &stats);
+        for (size_t i = 0; i < sizeof *sum / sizeof *dst; i++) {
+            dst[i] += src[i];
+        }
+    }
+}

@@ -199,6 +199,10 @@ struct vhost_queue_stats {
 void vhost_port_get_queue_stats(const struct vhost_port *, bool rx,
                                 unsigned int qid, struct vhost_queue_stats *);
 
+/* The sums of these over all queues. */
+void vhost_port_sum_stats(const struct vhost_port *, bool rx,
+                          struct vhost_queue_stats *sum);
+
 /* Quiescing */
 
 /* Enters and leaves a section in which no ring and no guest memory goes away.
