@@ -73,20 +73,20 @@ flow_key_hash(const struct flow_key *key)
     return hash_words64((const uint64_t *) &key->mf, key->len / 8, 0);
 }
 
-/* Returns true if miniflow_extract() finds ports at the layer 4 of 'packet',
- * which is 'proto' and no fragment. */
+/* Returns true if miniflow_extract() finds ports at 'l4', of which there are
+ * 'size' bytes, and stores the TCP flags, 0 if 'proto' is not TCP. */
 static bool
-has_ports(const struct dp_packet *packet, uint8_t proto)
+parse_ports(const void *l4, size_t size, uint8_t proto, uint16_t *tcp_flags)
 {
-    size_t size = dp_packet_l4_size(packet);
-    const struct tcp_header *tcp;
+    const struct tcp_header *tcp = l4;
 
+    *tcp_flags = 0;
     if (proto == IPPROTO_UDP) {
         return size >= UDP_HEADER_LEN;
     } else if (proto != IPPROTO_TCP || size < TCP_HEADER_LEN) {
         return false;
     }
-    tcp = dp_packet_l4(packet);
+    *tcp_flags = TCP_FLAGS(tcp->tcp_ctl);
     return (TCP_OFFSET(tcp->tcp_ctl) * 4 >= TCP_HEADER_LEN
             && size >= TCP_OFFSET(tcp->tcp_ctl) * 4);
 }
@@ -94,25 +94,35 @@ has_ports(const struct dp_packet *packet, uint8_t proto)
 bool
 flow_parse_plain(struct dp_packet *packet, uint16_t *tcp_flags)
 {
-    uint8_t nw_frag = FLOW_NW_FRAG_MASK;
-    const struct ip_header *ip;
-    ovs_be16 dl_type = 0;
+    const struct eth_header *eth = dp_packet_data(packet);
+    const struct ip_header *ip = (const void *) (eth + 1);
+    size_t left = dp_packet_size(packet);
+    uint16_t len;
     uint32_t hash;
 
-    *tcp_flags = parse_tcp_flags(packet, &dl_type, &nw_frag, NULL);
-    if (dl_type != htons(ETH_TYPE_IP) || nw_frag) {
+    if (left < ETH_HEADER_LEN + IP_HEADER_LEN || !dp_packet_is_eth(packet)
+        || eth->eth_type != htons(ETH_TYPE_IP)
+        || ip->ip_ihl_ver != IP_IHL_VER(IP_HEADER_LEN / 4, 4)
+        || IP_IS_FRAGMENT(ip->ip_frag_off)) {
         return false;
     }
-    ip = dp_packet_l3(packet);
-    if (!has_ports(packet, ip->ip_proto)) {
+    left -= ETH_HEADER_LEN;
+    len = ntohs(ip->ip_tot_len);
+    if (len < IP_HEADER_LEN || len > left || left - len > UINT16_MAX
+        || !parse_ports(ip + 1, len - IP_HEADER_LEN, ip->ip_proto,
+                        tcp_flags)) {
         return false;
     }
+    dp_packet_reset_offsets(packet);
+    dp_packet_set_l2_pad_size(packet, left - len);
+    packet->l3_ofs = ETH_HEADER_LEN;
+    packet->l4_ofs = ETH_HEADER_LEN + IP_HEADER_LEN;
 
     /* As miniflow_hash_5tuple() does it. */
     hash = hash_add(0, get_16aligned_be32(&ip->ip_src));
     hash = hash_add(hash, get_16aligned_be32(&ip->ip_dst));
     hash = hash_add(hash, ip->ip_proto);
-    hash = hash_add(hash, get_unaligned_be32(dp_packet_l4(packet)));
+    hash = hash_add(hash, get_unaligned_be32((const void *) (ip + 1)));
     dp_packet_set_rss_hash(packet, hash_finish(hash, 42));
     return true;
 }

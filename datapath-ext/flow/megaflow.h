@@ -83,7 +83,7 @@ uint32_t flow_key_hash(const struct flow_key *);
 /* TCP flags in host byte order as OVS counts them, 0 if not TCP. */
 uint16_t flow_key_tcp_flags(const struct flow_key *);
 
-/* Does for 'packet', if it is plain (TCP or UDP in IPv4), what
+/* Does for 'packet', if it is plain (untagged TCP or UDP in IPv4), what
  * flow_key_extract() does to a packet, and sets its RSS hash to what
  * miniflow_hash_5tuple() of the key is, without making the key.  Returns false
  * if it is not plain.  There must be an Ethernet header. */

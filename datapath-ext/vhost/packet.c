@@ -27,6 +27,7 @@
 #include "vhost/offload.h"
 #include "vhost/vhost.h"
 #include "vhost/vhost-private.h"
+#include "vhost/vring-private.h"
 
 /* Bytes of a packet that is kept: enough for frames of the common MTU with
  * room for headers before them. */
@@ -97,7 +98,9 @@ vhost_frame_to_packet(const struct vhost_frame *frame, size_t headroom)
     size_t size = frame->data_len + frame->tail_len + VHOST_TAILROOM;
     struct dp_packet *packet = new_packet(get_kept(), size, headroom);
 
-    dp_packet_put(packet, frame->data, frame->data_len);
+    /* There is room. */
+    dp_packet_set_size(packet, frame->data_len);
+    copy_head(dp_packet_data(packet), frame->data, frame->data_len);
     for (uint32_t i = 0; i < frame->n_iov; i++) {
         dp_packet_put(packet, frame->iov[i].iov_base, frame->iov[i].iov_len);
     }

@@ -102,9 +102,8 @@ guest_read(void *dst, const void *src, size_t n)
     atomic_signal_fence(memory_order_seq_cst);
 }
 
-/* Copies 'n' bytes of a frame's head from or to guest memory.  Mostly that is
- * between 64 and 192 bytes, for which a few copies of fixed size, which may
- * overlap, do without a call. */
+/* Copies 'n' bytes of a frame's head.  Mostly that is 64 to 192 bytes, for
+ * which a few copies of fixed size, which may overlap, do without a call. */
 static inline void
 copy_head(void *dst_, const void *src_, size_t n)
 {
