@@ -114,6 +114,7 @@ class Bench:
         self.rounds = {name: [] for name in self.names}
         self.verified = {name: [None, None] for name in self.names}
         self.failures = {name: None for name in self.names}
+        self.most_rounds = max(options.rounds, options.most_rounds)
         self.seed = int.from_bytes(os.urandom(4), "big")
         self._done = 0
         self._total = sum(
@@ -176,8 +177,7 @@ class Bench:
         for name in at_once:
             self.all_rounds(name)
         names = [name for name in self.names if name not in at_once]
-        for number in range(max(self.options.rounds,
-                                self.options.most_rounds)):
+        for number in range(self.most_rounds):
             if number >= self.options.rounds:
                 self.judge_again()
                 names = [name for name in names if not self.is_known(name)]
@@ -187,12 +187,13 @@ class Bench:
                 self.round(name)
 
     def all_rounds(self, name):
-        """Measures each side of a scenario in one run for all rounds."""
-        self.rounds[name] = [{} for _ in range(self.options.rounds)]
+        """Measures each side of a scenario in one run for all rounds, as many
+        as there may be: more are not to be had later."""
+        self.rounds[name] = [{} for _ in range(self.most_rounds)]
         for i in SCENARIOS[name].sides:
             result = self.one(
                 name, i, lambda scenario, side: scenario.measure_all(
-                    side, self.options.seconds, self.options.rounds))
+                    side, self.options.seconds, self.most_rounds))
             for number, one in enumerate(result or ()):
                 self.rounds[name][number][i] = one
 
