@@ -36,6 +36,16 @@
 #include "random.h"
 #include "util.h"
 
+/* Makes 'actions' of the string 's'. */
+static void
+parse_actions(const char *s, struct ofpbuf *actions)
+{
+    ofpbuf_init(actions, 0);
+    if (odp_actions_from_string(s, NULL, actions)) {
+        ovs_fatal(0, "%s: syntax error", s);
+    }
+}
+
 static void
 compile_and_print(const struct nlattr *actions, size_t len)
 {
@@ -69,10 +79,7 @@ test_list(struct ovs_cmdl_context *ctx)
     for (int i = 1; i < ctx->argc; i++) {
         struct ofpbuf actions;
 
-        ofpbuf_init(&actions, 0);
-        if (odp_actions_from_string(ctx->argv[i], NULL, &actions)) {
-            ovs_fatal(0, "%s: syntax error", ctx->argv[i]);
-        }
+        parse_actions(ctx->argv[i], &actions);
         compile_and_print(actions.data, actions.size);
         ofpbuf_uninit(&actions);
     }
@@ -125,10 +132,7 @@ compile_nested(const char *s, int depth)
     const char *why;
     int error;
 
-    ofpbuf_init(&actions, 0);
-    if (odp_actions_from_string(s, NULL, &actions)) {
-        ovs_fatal(0, "%s: syntax error", s);
-    }
+    parse_actions(s, &actions);
     nest(&actions, depth);
     error = action_program_compile(actions.data, actions.size, &p, &why);
     action_program_free(p);
@@ -299,6 +303,37 @@ test_drop(struct ovs_cmdl_context *ctx OVS_UNUSED)
     action_program_free(p);
 }
 
+/* Usage: test-action-compile share ACTIONS ACTIONS.  Compiles the first twice
+ * and the others, which are different, once. */
+static void
+test_share(struct ovs_cmdl_context *ctx)
+{
+    struct action_program *p[3];
+    struct ofpbuf actions[2];
+    const char *why;
+
+    for (int i = 0; i < 2; i++) {
+        parse_actions(ctx->argv[1 + i], &actions[i]);
+    }
+    for (int i = 0; i < 3; i++) {
+        const struct ofpbuf *a = &actions[i == 1];
+
+        ovs_assert(!action_program_compile(a->data, a->size, &p[i], &why));
+        ovs_assert(p[i]->actions_len == a->size
+                   && !memcmp(p[i]->actions, a->data, a->size));
+    }
+    ovs_assert(p[0] == p[2] && p[0] != p[1]);
+
+    /* What one user frees stays the other one's. */
+    action_program_free(p[0]);
+    ovs_assert(!memcmp(p[2]->actions, actions[0].data, actions[0].size));
+    action_program_free(p[1]);
+    action_program_free(p[2]);
+    for (int i = 0; i < 2; i++) {
+        ofpbuf_uninit(&actions[i]);
+    }
+}
+
 /* Usage: test-action-compile mutate ACTIONS...  Compiles each with random
  * bytes changed, in memory of exactly its size, for sanitizers to watch. */
 static void
@@ -313,10 +348,7 @@ test_mutate(struct ovs_cmdl_context *ctx)
     for (int i = 1; i < ctx->argc; i++) {
         struct ofpbuf actions;
 
-        ofpbuf_init(&actions, 0);
-        if (odp_actions_from_string(ctx->argv[i], NULL, &actions)) {
-            ovs_fatal(0, "%s: syntax error", ctx->argv[i]);
-        }
+        parse_actions(ctx->argv[i], &actions);
         for (int j = 0; j < 10000; j++) {
             size_t len = random_range(actions.size) + 1;
             uint8_t *copy = xmemdup(actions.data, len);
@@ -347,6 +379,7 @@ test_action_compile_main(int argc, char *argv[])
         {"raw", NULL, 0, 0, test_raw, OVS_RO},
         {"drop", NULL, 0, 0, test_drop, OVS_RO},
         {"nesting", NULL, 0, 0, test_nesting, OVS_RO},
+        {"share", "ACTIONS ACTIONS", 2, 2, test_share, OVS_RO},
         {"mutate", "ACTIONS...", 1, INT_MAX, test_mutate, OVS_RO},
         {NULL, NULL, 0, 0, NULL, OVS_RO},
     };

@@ -225,35 +225,32 @@ static void
 read_burst(struct worker *reader, struct flow_cache *cache,
            struct flow_smc *smc)
 {
-    struct flow_cache_frame frames[FLOW_CACHE_BURST];
-    struct flow_cache_key keys[FLOW_CACHE_BURST];
-    struct megaflow *flows[FLOW_CACHE_BURST];
-    uint16_t tcp_flags[FLOW_CACHE_BURST];
+    struct flow_cache_burst burst;
     struct lookup lookup;
 
     begin_lookup(reader, &lookup);
     for (unsigned int i = 0; i < lookup.n; i++) {
         const struct frame *f = lookup.frames[i];
 
-        frames[i] = (struct flow_cache_frame) {
+        burst.frames[i] = (struct flow_cache_frame) {
             f->bytes, MIN(f->len, SNAPSHOT), f->len,
         };
     }
-    reader->n_hits += flow_cache_lookup(cache, reader->in_port, frames,
-                                        lookup.n, keys, flows,
-                                        tcp_flags);
+    reader->n_hits += flow_cache_lookup(cache, reader->in_port, &burst,
+                                        lookup.n);
     for (unsigned int i = 0; i < lookup.n; i++) {
         const struct frame *f = lookup.frames[i];
 
-        if (!flows[i]) {
-            flows[i] = find_by_key(reader, smc, f);
-            tcp_flags[i] = flow_key_tcp_flags(&f->key);
-            if (flows[i] && random_one_in(2)) {
-                flow_cache_insert(cache, &keys[i], flows[i]);
+        if (!burst.flows[i]) {
+            burst.flows[i] = find_by_key(reader, smc, f);
+            burst.tcp_flags[i] = flow_key_tcp_flags(&f->key);
+            if (burst.flows[i] && random_one_in(2)) {
+                flow_cache_insert(cache, burst.keys[i], burst.flows[i]);
             }
         }
-        if (flows[i]) {
-            check_found(reader, &lookup, i, flows[i], tcp_flags[i]);
+        if (burst.flows[i]) {
+            check_found(reader, &lookup, i, burst.flows[i],
+                        burst.tcp_flags[i]);
         } else {
             check_none(&lookup, i);
             reader->n_none++;

@@ -263,16 +263,18 @@ cache_lookup(struct flow_cache *cache, odp_port_t in_port,
              const uint8_t *bytes, size_t len, struct flow_cache_key *key,
              uint16_t *tcp_flags)
 {
+    struct flow_cache_burst burst;
     struct cache_frame cf;
-    struct megaflow *mf;
     unsigned int n_hits;
 
     cache_frame_init(&cf, bytes, len);
-    n_hits = flow_cache_lookup(cache, in_port, &cf.frame, 1, key, &mf,
-                               tcp_flags);
-    ovs_assert(n_hits == (mf != NULL));
+    burst.frames[0] = cf.frame;
+    n_hits = flow_cache_lookup(cache, in_port, &burst, 1);
+    ovs_assert(n_hits == (burst.flows[0] != NULL));
     free(cf.room);
-    return mf;
+    *key = *burst.keys[0];
+    *tcp_flags = burst.tcp_flags[0];
+    return burst.flows[0];
 }
 
 /* Looks a frame up, and adds it to the cache if it was not there. */
@@ -316,11 +318,8 @@ cache_test_lookup(struct cache_test *t, const struct test_frame *f)
 static void
 cache_test_burst(struct cache_test *t, const struct test_frame *f)
 {
-    struct flow_cache_frame frames[FLOW_CACHE_BURST];
-    struct flow_cache_key keys[FLOW_CACHE_BURST];
     struct cache_frame copies[FLOW_CACHE_BURST];
-    uint16_t tcp_flags[FLOW_CACHE_BURST];
-    struct megaflow *flows[FLOW_CACHE_BURST];
+    struct flow_cache_burst burst, one;
     unsigned int n = random_range(FLOW_CACHE_BURST + 1);
     unsigned int n_hits;
     struct test_frame near = *f;
@@ -332,26 +331,27 @@ cache_test_burst(struct cache_test *t, const struct test_frame *f)
             near_miss(&near);
         }
         cache_frame_init(&copies[i], near.bytes, near.len);
-        frames[i] = copies[i].frame;
+        burst.frames[i] = copies[i].frame;
     }
-    n_hits = flow_cache_lookup(t->cache, f->in_port, frames, n, keys, flows,
-                               tcp_flags);
+    n_hits = flow_cache_lookup(t->cache, f->in_port, &burst, n);
     for (unsigned int i = 0; i < n; i++) {
-        struct flow_cache_key key;
-        struct megaflow *mf;
-        uint16_t flags;
+        const struct flow_cache_key *key, *key1;
 
-        n_hits -= flow_cache_lookup(t->cache, f->in_port, &frames[i], 1, &key,
-                                    &mf, &flags);
-        ovs_assert(flows[i] == mf && keys[i].shape == key.shape);
-        ovs_assert(!mf || tcp_flags[i] == flags);
-        ovs_assert(!key.shape
-                   || (keys[i].in_port == key.in_port
-                       && keys[i].generation == key.generation
-                       && keys[i].hash == key.hash
-                       && keys[i].n_words == key.n_words
-                       && !memcmp(keys[i].words, key.words,
-                                  key.n_words * sizeof *key.words)));
+        one.frames[0] = burst.frames[i];
+        n_hits -= flow_cache_lookup(t->cache, f->in_port, &one, 1);
+        ovs_assert(burst.flows[i] == one.flows[0]);
+        ovs_assert(!one.flows[0] || burst.tcp_flags[i] == one.tcp_flags[0]);
+
+        key = burst.keys[i];
+        key1 = one.keys[0];
+        ovs_assert(key->shape == key1->shape);
+        ovs_assert(!key->shape
+                   || (key->in_port == key1->in_port
+                       && key->generation == key1->generation
+                       && key->hash == key1->hash
+                       && key->n_words == key1->n_words
+                       && !memcmp(key->words, key1->words,
+                                  key->n_words * sizeof *key->words)));
         free(copies[i].room);
     }
     ovs_assert(!n_hits);

@@ -29,8 +29,9 @@
  * Whatever action_edit() does must leave the same bytes as
  * odp_execute_actions() would: tests/test-action.c compares the two.
  *
- * Programs are immutable.  Any thread may run one; whoever publishes it frees
- * it after an RCU grace period. */
+ * Programs are immutable, and one serves all who compile the same actions.
+ * Any thread may run one; whoever publishes it frees it after an RCU grace
+ * period. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -91,6 +92,7 @@ struct action_program {
     size_t actions_len;             /* In bytes. */
     bool direct;                    /* The main road can run it. */
     bool edits;                     /* Some operation is not an output. */
+    bool explicit_drop;             /* Nothing but a drop with a reason. */
     uint32_t op_types;              /* Bit 1 << type for each type in 'ops'. */
     unsigned int n_pushes;          /* VLAN tags that 'ops' push, */
     unsigned int n_pops;            /* and pop.  A tag that is popped before
@@ -104,9 +106,9 @@ struct action_program {
          (OP) < (PROGRAM)->ops + (PROGRAM)->n_ops; (OP)++)
 
 /* Compiles the 'len' bytes at 'actions' (none: drop).  Returns 0 and stores a
- * program that the caller owns, or EINVAL for malformed or unknown actions,
+ * program that the caller frees, or EINVAL for malformed or unknown actions,
  * and points '*why' at a constant string that names the action that was
- * refused. */
+ * refused.  Any thread may compile and free. */
 int action_program_compile(const struct nlattr *actions, size_t len,
                            struct action_program **, const char **why);
 void action_program_free(struct action_program *);
@@ -142,13 +144,21 @@ struct action_layers {
     uint8_t *l4;
 };
 
+/* What somebody who has parsed a frame knows of its headers. */
+struct action_headers {
+    uint32_t op_types;          /* Bit 1 << type for each type of operation on
+                                 * L3 or L4 that can be made.  If any, */
+    uint8_t l3_ofs, l4_ofs;     /* where these start, in bytes. */
+};
+
 /* Returns true if each edit of direct program 'p' can be made on 'frame',
  * whose data_len bytes must hold all headers that 'p' edits (L2 to L4), and
  * fills in 'layers'.  False means that the frame, still unchanged, must take
  * the side road: cut headers, IPv6 extension headers (fragments among them)
- * and other odd frames. */
+ * and other odd frames.  If 'headers' do not say it all, it parses 'frame'. */
 bool action_program_fits(const struct action_program *p,
                          const struct vhost_frame *frame,
+                         const struct action_headers *headers,
                          struct action_layers *layers);
 
 /* Makes one edit ('op' is not an output) on each of 'n' frames, moving 'data'

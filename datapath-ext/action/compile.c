@@ -22,10 +22,13 @@
 #include <string.h>
 
 #include "dp-packet.h"
+#include "hash.h"
 #include "netlink.h"
 #include "odp-execute.h"
 #include "odp-util.h"
+#include "openvswitch/hmap.h"
 #include "openvswitch/util.h"
+#include "ovs-thread.h"
 #include "util.h"
 
 /* As deep as ofproto nests one action in another: MAX_DEPTH in OVS's
@@ -603,7 +606,7 @@ compile_ops(struct action_program *p)
     size_t left;
 
     if (is_explicit_drop(p)) {
-        p->direct = true;
+        p->direct = p->explicit_drop = true;
         return;
     }
 
@@ -622,13 +625,62 @@ compile_ops(struct action_program *p)
     }
 }
 
+/* Sharing programs */
+
+/* A program and its users.  Most flows do what many others do; where there are
+ * many flows, a program of each one's own would be one more thing to fetch for
+ * each packet. */
+struct shared_program {
+    PADDED_MEMBERS(CACHE_LINE_SIZE,
+        struct hmap_node node;  /* In 'programs', by hash of the actions. */
+        unsigned int n_users;
+    );
+    struct action_program program;
+};
+
+static struct ovs_mutex programs_mutex = OVS_MUTEX_INITIALIZER;
+static struct hmap programs OVS_GUARDED_BY(programs_mutex)
+    = HMAP_INITIALIZER(&programs);
+
+static struct shared_program *
+program_find(const struct nlattr *actions, size_t len, uint32_t hash)
+    OVS_REQUIRES(programs_mutex)
+{
+    struct shared_program *s;
+
+    HMAP_FOR_EACH_WITH_HASH (s, node, hash, &programs) {
+        if (s->program.actions_len == len
+            && (!len || !memcmp(s->program.actions, actions, len))) {
+            return s;
+        }
+    }
+    return NULL;
+}
+
+static struct shared_program *
+program_create(const struct nlattr *actions, size_t len)
+{
+    const struct nlattr *a;
+    struct shared_program *s;
+    size_t n = 0, left;
+
+    NL_ATTR_FOR_EACH_UNSAFE (a, left, actions, len) {
+        n++;
+    }
+    s = xzalloc_cacheline(sizeof *s + n * sizeof *s->program.ops);
+    /* Never NULL, which would say "unknown" where flows are logged. */
+    s->program.actions = len ? xmemdup(actions, len) : xzalloc(1);
+    s->program.actions_len = len;
+    compile_ops(&s->program);
+    return s;
+}
+
 int
 action_program_compile(const struct nlattr *actions, size_t len,
                        struct action_program **programp, const char **why)
 {
-    struct action_program *p;
-    const struct nlattr *a;
-    size_t n = 0, left;
+    uint32_t hash = hash_bytes(actions, len, 0);
+    struct shared_program *s;
     int error;
 
     error = check_actions(actions, len, 0, why);
@@ -637,31 +689,46 @@ action_program_compile(const struct nlattr *actions, size_t len,
         return error;
     }
 
-    NL_ATTR_FOR_EACH_UNSAFE (a, left, actions, len) {
-        n++;
+    ovs_mutex_lock(&programs_mutex);
+    s = program_find(actions, len, hash);
+    if (!s) {
+        s = program_create(actions, len);
+        hmap_insert(&programs, &s->node, hash);
     }
-    p = xzalloc(sizeof *p + n * sizeof *p->ops);
-    /* Never NULL, which would say "unknown" where flows are logged. */
-    p->actions = len ? xmemdup(actions, len) : xzalloc(1);
-    p->actions_len = len;
-    compile_ops(p);
-    *programp = p;
+    s->n_users++;
+    ovs_mutex_unlock(&programs_mutex);
+
+    *programp = &s->program;
     return 0;
 }
 
 void
 action_program_free(struct action_program *p)
 {
-    if (p) {
+    struct shared_program *s;
+    bool last;
+
+    if (!p) {
+        return;
+    }
+
+    s = CONTAINER_OF(p, struct shared_program, program);
+    ovs_mutex_lock(&programs_mutex);
+    last = !--s->n_users;
+    if (last) {
+        hmap_remove(&programs, &s->node);
+    }
+    ovs_mutex_unlock(&programs_mutex);
+    if (last) {
         free(CONST_CAST(struct nlattr *, p->actions));
-        free(p);
+        free_cacheline(s);
     }
 }
 
 void
 action_program_count_drops(const struct action_program *p, unsigned int n)
 {
-    if (p->direct && is_explicit_drop(p)) {
+    if (p->explicit_drop) {
         /* Only odp_execute_actions() has access to the counters.  It counts a
          * batch that it does not own without a look at the packets in it. */
         struct dp_packet_batch batch;

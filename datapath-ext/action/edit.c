@@ -143,23 +143,13 @@ ipv6_fits(const struct part *l3, uint32_t types, struct action_layers *layers)
     }
 }
 
-bool
-action_program_fits(const struct action_program *p,
-                    const struct vhost_frame *frame,
-                    struct action_layers *layers)
+/* Looks for headers that operations of 'types' can edit. */
+static bool
+find_layers(const struct vhost_frame *frame, uint32_t types,
+            struct action_layers *layers)
 {
-    uint32_t popped = p->n_pops * VLAN_HEADER_LEN;
     ovs_be16 type;
     uint32_t ofs;
-
-    if (!p->edits) {
-        return true;
-    } else if (frame->data_len < ETH_HEADER_LEN + popped
-               || frame->data - frame->room < p->n_pushes * VLAN_HEADER_LEN) {
-        return false;
-    } else if (!(p->op_types & L3_TYPES)) {
-        return true;
-    }
 
     /* Behind more tags than OVS looks at is no network header. */
     ofs = skip_tags(frame->data, frame->data_len, flow_vlan_limit, &type);
@@ -167,10 +157,31 @@ action_program_fits(const struct action_program *p,
     struct part l3 = { frame->data + ofs, frame->data_len - ofs,
                        frame->data_len - ofs + frame->tail_len };
     layers->l3 = l3.p;
-    return (type == htons(ETH_TYPE_IP) ? ipv4_fits(&l3, p->op_types, layers)
-            : type == htons(ETH_TYPE_IPV6) ? ipv6_fits(&l3, p->op_types,
-                                                       layers)
+    return (type == htons(ETH_TYPE_IP) ? ipv4_fits(&l3, types, layers)
+            : type == htons(ETH_TYPE_IPV6) ? ipv6_fits(&l3, types, layers)
             : false);
+}
+
+bool
+action_program_fits(const struct action_program *p,
+                    const struct vhost_frame *frame,
+                    const struct action_headers *headers,
+                    struct action_layers *layers)
+{
+    uint32_t popped = p->n_pops * VLAN_HEADER_LEN;
+    uint32_t types = p->op_types & L3_TYPES;
+
+    if (!p->edits) {
+        return true;
+    } else if (frame->data_len < ETH_HEADER_LEN + popped
+               || frame->data - frame->room < p->n_pushes * VLAN_HEADER_LEN) {
+        return false;
+    } else if (types & ~headers->op_types) {
+        return find_layers(frame, types, layers);
+    }
+    layers->l3 = frame->data + headers->l3_ofs;
+    layers->l4 = frame->data + headers->l4_ofs;
+    return true;
 }
 
 /* Writing the header anew costs less than moving it: nothing is read in one

@@ -67,8 +67,8 @@ BUILD_ASSERT_DECL(SHAPE_WORDS * 8 <= FLOW_CACHE_READABLE);
 
 struct flow_cache {
     struct megaflow_table *table;
-    struct tags *tags;
-    struct entry *entries;      /* SET_WAYS for each element of 'tags'. */
+    struct entry *entries;      /* SET_WAYS for each set, */
+    struct tags *tags;          /* and what follows them: one for each. */
     uint32_t set_mask;
     uint64_t seed;              /* So that nobody can aim at a set. */
 
@@ -80,7 +80,8 @@ struct flow_cache {
 
 /* Returns 'size' bytes of zeros.  No page of them is there before the thread
  * that the cache is for has used it, so it is on that thread's NUMA node, and
- * whoever creates a cache does not take long. */
+ * whoever creates a cache does not take long.  Huge pages, where the system
+ * lends them, save lookups some of what it takes to find a page. */
 static void *
 map_zeros(size_t size)
 {
@@ -90,6 +91,7 @@ map_zeros(size_t size)
     if (p == MAP_FAILED) {
         out_of_memory();
     }
+    madvise(p, size, MADV_HUGEPAGE);
     return p;
 }
 
@@ -99,6 +101,14 @@ n_sets(const struct flow_cache *cache)
     return (size_t) cache->set_mask + 1;
 }
 
+/* Of 'entries' and 'tags', in bytes. */
+static size_t
+cache_size(const struct flow_cache *cache)
+{
+    return n_sets(cache) * (SET_WAYS * sizeof *cache->entries
+                            + sizeof *cache->tags);
+}
+
 struct flow_cache *
 flow_cache_create(struct megaflow_table *table, unsigned int n_entries)
 {
@@ -106,9 +116,9 @@ flow_cache_create(struct megaflow_table *table, unsigned int n_entries)
 
     cache->table = table;
     cache->set_mask = ROUND_UP_POW2(n_entries) / SET_WAYS - 1;
-    cache->tags = map_zeros(n_sets(cache) * sizeof *cache->tags);
-    cache->entries = map_zeros(n_sets(cache) * SET_WAYS
-                               * sizeof *cache->entries);
+    cache->entries = map_zeros(cache_size(cache));
+    cache->tags = (struct tags *) (cache->entries
+                                   + n_sets(cache) * SET_WAYS);
     cache->seed = random_uint64();
     cache->ports_seq = flow_table_ports_seq(table) - 1;
     return cache;
@@ -117,8 +127,7 @@ flow_cache_create(struct megaflow_table *table, unsigned int n_entries)
 static void
 cache_free(struct flow_cache *cache)
 {
-    munmap(cache->entries, n_sets(cache) * SET_WAYS * sizeof *cache->entries);
-    munmap(cache->tags, n_sets(cache) * sizeof *cache->tags);
+    munmap(cache->entries, cache_size(cache));
     free(cache);
 }
 
@@ -244,7 +253,8 @@ hash_key(const struct flow_cache *cache, const struct flow_cache_key *key)
 
 /* Masks the header at 'data' with 'u'.  Bytes beyond the end of a short frame
  * may be read, but are masked out.  Returns true if the key is the same as
- * 'last'; if not, the hash is still to be made. */
+ * 'last', which then stands for it; if not, its hash, shape and in_port are
+ * still to be stored. */
 static inline bool
 make_key(const struct flow_union *u, const uint8_t *data,
          const struct flow_cache_key *last, struct flow_cache_key *key)
@@ -263,10 +273,12 @@ make_key(const struct flow_union *u, const uint8_t *data,
         key->words[i] = word;
         diff |= word ^ last_words[i];
     }
+    if (!diff) {
+        return true;
+    }
     key->n_words = n_words;
     key->generation = u->generation;
-    key->hash = last->hash;
-    return !diff;
+    return false;
 }
 
 /* Frames in a row that have the same key, as those of one megaflow often
@@ -281,9 +293,7 @@ struct run {
  * asks for their sets' tags.  Returns the number of runs. */
 static unsigned int
 make_keys(struct flow_cache *cache, odp_port_t in_port,
-          const struct flow_cache_frame frames[], unsigned int n,
-          struct flow_cache_key keys[], uint16_t tcp_flags[],
-          struct run runs[])
+          struct flow_cache_burst *burst, unsigned int n, struct run runs[])
 {
     static const struct flow_cache_key none = { .shape = FLOW_SHAPE_NONE };
     const struct flow_port *port = find_port(cache, in_port);
@@ -291,8 +301,8 @@ make_keys(struct flow_cache *cache, odp_port_t in_port,
     unsigned int n_runs = 0;
 
     for (unsigned int i = 0; i < n; i++) {
-        const struct flow_cache_frame *f = &frames[i];
-        struct flow_cache_key *key = &keys[i];
+        const struct flow_cache_frame *f = &burst->frames[i];
+        struct flow_cache_key *key = &burst->store[n_runs];
         const struct flow_union *u = NULL;
 
         uint32_t shape = shape_parse(f->data, f->data_len, f->len);
@@ -305,13 +315,13 @@ make_keys(struct flow_cache *cache, odp_port_t in_port,
             key->shape = FLOW_SHAPE_NONE;
             last = &none;
         } else {
-            key->shape = shape;
-            key->in_port = in_port;
-            tcp_flags[i] = shape_tcp_flags(shape, f->data);
+            burst->tcp_flags[i] = shape_tcp_flags(shape, f->data);
             if (make_key(u, f->data, last, key)) {
                 runs[n_runs - 1].end = i + 1;
                 continue;
             }
+            key->shape = shape;
+            key->in_port = in_port;
             key->hash = hash_key(cache, key);
             OVS_PREFETCH(&cache->tags[set_of(cache, key)]);
             last = key;
@@ -393,14 +403,12 @@ hit_entry(struct flow_cache *cache, const struct entry *e)
 
 unsigned int
 flow_cache_lookup(struct flow_cache *cache, odp_port_t in_port,
-                  const struct flow_cache_frame frames[], unsigned int n,
-                  struct flow_cache_key keys[], struct megaflow *flows[],
-                  uint16_t tcp_flags[])
+                  struct flow_cache_burst *burst, unsigned int n)
 {
     struct run runs[FLOW_CACHE_BURST];
     unsigned int n_hits = 0, n_runs, i = 0;
 
-    n_runs = make_keys(cache, in_port, frames, n, keys, tcp_flags, runs);
+    n_runs = make_keys(cache, in_port, burst, n, runs);
     find_tags(cache, runs, n_runs);
     find_entries(cache, runs, n_runs);
     for (const struct run *run = runs; run < runs + n_runs; run++) {
@@ -414,7 +422,8 @@ flow_cache_lookup(struct flow_cache *cache, odp_port_t in_port,
             }
         }
         for (; i < run->end; i++) {
-            flows[i] = mf;
+            burst->flows[i] = mf;
+            burst->keys[i] = run->key;
         }
     }
     return n_hits;

@@ -52,6 +52,7 @@
 #include "ovs-rcu.h"
 #include "ovs-thread.h"
 
+struct action_headers;
 struct action_program;
 struct dp_packet;
 struct match;
@@ -219,6 +220,10 @@ struct flow_cache;
 
 #define FLOW_SHAPE_NONE 0
 
+/* Returns what is known of the headers of all first-pass frames in whose
+ * flow_cache_key there is 'shape'.  Never NULL. */
+const struct action_headers *flow_shape_headers(uint32_t shape);
+
 /* Entries of a flow cache.  With its share of what finds it, an entry takes
  * 132 bytes. */
 #define FLOW_CACHE_MIN 8
@@ -252,6 +257,20 @@ struct flow_cache_key {
     uint64_t words[FLOW_CACHE_WORDS];
 };
 
+/* Frames that are looked up together. */
+struct flow_cache_burst {
+    struct flow_cache_frame frames[FLOW_CACHE_BURST];
+
+    /* What flow_cache_lookup() says of each: */
+    struct megaflow *flows[FLOW_CACHE_BURST];   /* NULL for a miss. */
+    uint16_t tcp_flags[FLOW_CACHE_BURST];       /* For a hit, in host byte
+                                                 * order, 0 if not TCP. */
+    const struct flow_cache_key *keys[FLOW_CACHE_BURST];    /* In 'store', */
+
+    /* where frames in a row that have the same key share it. */
+    struct flow_cache_key store[FLOW_CACHE_BURST];
+};
+
 /* 'n_entries' is FLOW_CACHE_MIN to FLOW_CACHE_MAX, rounded up to a power of
  * two.  Takes constant time; memory for entries is used as they are.  Any
  * thread may create and destroy a cache; it is freed after a grace period. */
@@ -259,15 +278,10 @@ struct flow_cache *flow_cache_create(struct megaflow_table *,
                                      unsigned int n_entries);
 void flow_cache_destroy(struct flow_cache *);
 
-/* Looks up the 'n' (up to FLOW_CACHE_BURST) frames at 'frames', received on
- * 'in_port'.  Stores the megaflow of each, or NULL, in 'flows'; for a hit, its
- * TCP flags (host byte order, 0 if not TCP) in 'tcp_flags'; for a miss, what
- * flow_cache_insert() needs in 'keys'.  Returns the number of hits. */
+/* Looks up the first 'n' frames of the burst, received on 'in_port'.  Returns
+ * the number of hits. */
 unsigned int flow_cache_lookup(struct flow_cache *, odp_port_t in_port,
-                               const struct flow_cache_frame frames[],
-                               unsigned int n, struct flow_cache_key keys[],
-                               struct megaflow *flows[],
-                               uint16_t tcp_flags[]);
+                               struct flow_cache_burst *, unsigned int n);
 
 /* Remembers that frames with 'key' belong to 'mf', if the key was made under a
  * union mask that covers mf's mask.  Returns true if that took the place of

@@ -19,6 +19,7 @@
 
 #include <string.h>
 
+#include "action/action.h"
 #include "compiler.h"
 #include "flow.h"
 #include "util.h"
@@ -46,6 +47,13 @@ struct shape {
 
 static struct shape shapes[FLOW_N_SHAPES];
 uint8_t shape_tcp_ofs[FLOW_N_SHAPES];
+static struct action_headers headers[FLOW_N_SHAPES];
+
+const struct action_headers *
+flow_shape_headers(uint32_t shape)
+{
+    return &headers[shape];
+}
 
 /* Parsing frames */
 
@@ -365,6 +373,23 @@ describe_ipv6(struct shape *shape, size_t l3)
     shape->header_len = l3 + IPV6_HEADER_LEN;
 }
 
+/* Says what of frames of 'shape', whose IP header has been described, can be
+ * edited: parse_l4() and its callers have found all of it. */
+static void
+describe_headers(const struct shape *shape, enum shape_l4 l4, bool ipv6)
+{
+    struct action_headers *h = &headers[shape - shapes];
+
+    h->l4_ofs = shape->header_len;
+    h->l3_ofs = h->l4_ofs - (ipv6 ? IPV6_HEADER_LEN : IP_HEADER_LEN);
+    h->op_types = 1u << (ipv6 ? ACTION_OP_IPV6_SET : ACTION_OP_IPV4_SET);
+    if (l4 == SHAPE_L4_TCP) {
+        h->op_types |= 1u << ACTION_OP_TCP_SET;
+    } else if (l4 == SHAPE_L4_UDP) {
+        h->op_types |= 1u << ACTION_OP_UDP_SET;
+    }
+}
+
 /* Describes what follows the IP header. */
 static void
 describe_l4(struct shape *shape, enum shape_l4 l4, bool ipv6)
@@ -377,6 +402,7 @@ describe_l4(struct shape *shape, enum shape_l4 l4, bool ipv6)
     };
     size_t ofs = shape->header_len;
 
+    describe_headers(shape, l4, ipv6);
     if (l4 == SHAPE_L4_OTHER) {
         return;
     }

@@ -201,22 +201,23 @@ megaflow_create(const ovs_u128 *ufid, const struct match *match,
                 odp_port_t orig_in_port, struct action_program *program,
                 unsigned int n_slots, unsigned int max_words)
 {
-    size_t words_ofs = sizeof(struct megaflow_body);
-    size_t counters_ofs = ROUND_UP(words_ofs + max_words * sizeof(uint64_t),
-                                   CACHE_LINE_SIZE);
     size_t counters_size = (n_slots + 1) * sizeof(struct flow_counters);
+    struct flow_counters *counters;
     struct megaflow_body *body;
     struct megaflow *mf;
 
-    body = xzalloc_cacheline(counters_ofs + counters_size);
-    body->private_.words = ALIGNED_CAST(uint64_t *,
-                                        (char *) body + words_ofs);
+    /* Counters are next to what else is used for each packet, so that it is
+     * mostly one page of memory to find. */
+    counters = xzalloc_cacheline(counters_size + sizeof *body
+                                 + max_words * sizeof(uint64_t));
+    body = ALIGNED_CAST(struct megaflow_body *,
+                        (char *) counters + counters_size);
+    body->private_.words = ALIGNED_CAST(uint64_t *, body + 1);
     ovsrcu_init(&body->private_.base, NULL);
 
     mf = &body->megaflow;
     mf->n_slots = n_slots;
-    mf->counters = ALIGNED_CAST(struct flow_counters *,
-                                (char *) body + counters_ofs);
+    mf->counters = counters;
     mf->ufid = *ufid;
     mf->flow = match->flow;
     mf->mask = match->wc;
@@ -239,7 +240,7 @@ megaflow_free(struct megaflow *mf)
                                              &mf->program));
     free(ovsrcu_get_protected(struct megaflow_stats *,
                               &body->private_.base));
-    free_cacheline(body);
+    free_cacheline(mf->counters);
 }
 
 static uint32_t

@@ -98,12 +98,13 @@ classify_slowly(struct pmd *pmd, struct flow_cache *cache,
     return flow;
 }
 
-/* Stores the megaflow of each frame, or NULL, in main->flows. */
+/* Stores the megaflow of each frame, or NULL, in main->lookup. */
 static void
 classify(struct pmd *pmd, const struct port *in)
 {
     struct flow_cache *cache = ovsrcu_get(struct flow_cache *, &pmd->cache);
     struct main_road *mr = pmd->main;
+    struct flow_cache_burst *lookup = &mr->lookup;
     const struct megaflow *last = NULL;
     unsigned int n = mr->burst.n;
     unsigned int n_hits;
@@ -113,19 +114,18 @@ classify(struct pmd *pmd, const struct port *in)
     for (unsigned int i = 0; i < n; i++) {
         const struct vhost_frame *frame = mr->burst.frames[i];
 
-        mr->lookups[i] = (struct flow_cache_frame) {
+        lookup->frames[i] = (struct flow_cache_frame) {
             frame->data, frame->data_len, frame->data_len + frame->tail_len,
         };
     }
-    n_hits = flow_cache_lookup(cache, in->port_no, mr->lookups, n, mr->keys,
-                               mr->flows, mr->tcp_flags);
+    n_hits = flow_cache_lookup(cache, in->port_no, lookup, n);
     for (unsigned int i = 0; i < n; i++) {
-        if (OVS_UNLIKELY(!mr->flows[i])) {
-            mr->flows[i] = classify_slowly(pmd, cache, mr->burst.frames[i],
-                                           in, &mr->keys[i],
-                                           &mr->tcp_flags[i]);
-        } else if (mr->flows[i] != last) {
-            last = mr->flows[i];
+        if (OVS_UNLIKELY(!lookup->flows[i])) {
+            lookup->flows[i] = classify_slowly(pmd, cache, mr->burst.frames[i],
+                                               in, lookup->keys[i],
+                                               &lookup->tcp_flags[i]);
+        } else if (lookup->flows[i] != last) {
+            last = lookup->flows[i];
             megaflow_prefetch(last, pmd->slot);
         }
     }
@@ -346,12 +346,12 @@ has_odd_csum(const struct vhost_frame *frame)
     return OVS_UNLIKELY(frame->offload.csum) && !frame->offload.csum_l4;
 }
 
-/* Returns the program of 'flow' if it leads 'frame' along the main road, or
- * NULL, and tells the 'layers' that it edits.  The flow may get another
- * program at any time, so it is this one that is to be run. */
+/* Returns the program of 'flow' if it leads 'frame', of 'shape', along the
+ * main road, or NULL, and tells the 'layers' that it edits.  The flow may get
+ * another program at any time, so it is this one that is to be run. */
 static inline const struct action_program *
 main_road_program(const struct megaflow *flow,
-                  const struct vhost_frame *frame,
+                  const struct vhost_frame *frame, uint32_t shape,
                   struct action_layers *layers)
 {
     const struct action_program *program;
@@ -363,7 +363,9 @@ main_road_program(const struct megaflow *flow,
     return (program->direct
             && (!program->edits
                 || (!frame->offload.csum
-                    && action_program_fits(program, frame, layers)))
+                    && action_program_fits(program, frame,
+                                           flow_shape_headers(shape),
+                                           layers)))
             ? program : NULL);
 }
 
@@ -391,7 +393,7 @@ finish_run(struct pmd *pmd, struct port *in, struct run *run)
     }
     for (unsigned int i = 0; i < n; i++) {
         n_bytes += frames[i]->data_len + frames[i]->tail_len;
-        tcp_flags |= pmd->main->tcp_flags[run->first + i];
+        tcp_flags |= pmd->main->lookup.tcp_flags[run->first + i];
     }
     fate = run_program(pmd, run->program, in, frames,
                        &pmd->main->layers[run->first], n);
@@ -482,10 +484,11 @@ execute(struct pmd *pmd, struct port *in)
     waiting = upcall_client_has_pending(pmd->client, in->port_no);
     for (unsigned int i = 0; i < mr->burst.n; i++) {
         struct vhost_frame *frame = mr->burst.frames[i];
-        struct megaflow *flow = mr->flows[i];
+        struct megaflow *flow = mr->lookup.flows[i];
         const struct action_program *program;
 
-        program = main_road_program(flow, frame, &mr->layers[i]);
+        program = main_road_program(flow, frame, mr->lookup.keys[i]->shape,
+                                    &mr->layers[i]);
         if (OVS_LIKELY(program)
             && OVS_UNLIKELY(!dp_packet_batch_is_empty(&mr->aside))) {
             flush_aside(pmd, in);

@@ -42,10 +42,7 @@ struct main_output {
 /* Working memory of the main road. */
 struct main_road {
     struct vhost_burst burst;
-    struct flow_cache_frame lookups[VHOST_BURST];
-    struct flow_cache_key keys[VHOST_BURST];
-    struct megaflow *flows[VHOST_BURST];
-    uint16_t tcp_flags[VHOST_BURST];
+    struct flow_cache_burst lookup; /* Frame by frame what is in 'burst'. */
     struct action_layers layers[VHOST_BURST];
 
     /* The port that was last output to in this burst. */

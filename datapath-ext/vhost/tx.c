@@ -363,11 +363,6 @@ vhost_tx_put(struct vhost_tx *tx, const struct vhost_frame *frame)
     return -1;
 }
 
-/* Bytes of receive buffers that are fetched from the guest's core ahead of the
- * copy that fills them: enough to hide how long that takes, and little enough
- * to stay in the cache together with what is copied. */
-#define FETCH_AHEAD 8192
-
 /* Returns how many of the 'n' frames ask for nothing special, up to the first
  * that does, and stores their lengths, headers included. */
 static inline unsigned int
@@ -394,51 +389,32 @@ tx_count_plain(const struct vhost_tx *tx,
  * nothing special and find a buffer each.  The others have to be looked at
  * more closely.  Returns how many were put.
  *
- * The buffers' cache lines, all but the first ones, are on their way while
- * others are filled.  The descriptors, of which several share a line that the
- * guest looks at, are written together. */
+ * The buffers' first cache lines are on their way while others are filled.
+ * The descriptors, of which several share a line that the guest looks at, are
+ * written together. */
 static unsigned int
 tx_put_plain(struct vhost_tx *tx, const struct vhost_frame *const frames[],
              unsigned int n)
 {
-    unsigned int n_taken = 0, n_put = 0, n_plain;
     struct vring_buffer buffers[VHOST_BURST];
     struct vhost_ring *ring = tx->ring;
     uint32_t lens[VHOST_BURST];
-    uint32_t ahead = 0;
     uint64_t n_bytes = 0;
 
-    n_plain = tx_count_plain(tx, frames, MIN(n, VHOST_BURST), lens);
-    for (;;) {
-        if (n_taken < n_plain && ahead < FETCH_AHEAD) {
-            unsigned int end = n_taken + vring_take(ring, &lens[n_taken],
-                                                    n_plain - n_taken,
-                                                    FETCH_AHEAD - ahead,
-                                                    &buffers[n_taken]);
-
-            while (n_taken < end) {
-                ahead += lens[n_taken++];
-            }
-            if (ahead < FETCH_AHEAD) {
-                n_plain = n_taken;
-            }
-        }
-        if (n_put == n_taken) {
-            break;
-        }
-        frame_copy(ring, frames[n_put], (struct iov_writer) {
-                       .p = buffers[n_put].p,
-                       .left = lens[n_put],
+    n = tx_count_plain(tx, frames, MIN(n, VHOST_BURST), lens);
+    n = vring_take(ring, lens, n, buffers);
+    for (unsigned int i = 0; i < n; i++) {
+        frame_copy(ring, frames[i], (struct iov_writer) {
+                       .p = buffers[i].p,
+                       .left = lens[i],
                    }, 1);
-        ahead -= lens[n_put];
-        n_bytes += lens[n_put] - ring->hdr_len;
-        n_put++;
+        n_bytes += lens[i] - ring->hdr_len;
     }
-    vring_give(ring, buffers, lens, n_put);
-    tx->n_puts += n_put;
-    vhost_stat_add(&tx->stats->packets, n_put);
+    vring_give(ring, buffers, lens, n);
+    tx->n_puts += n;
+    vhost_stat_add(&tx->stats->packets, n);
     vhost_stat_add(&tx->stats->bytes, n_bytes);
-    return n_put;
+    return n;
 }
 
 unsigned int

@@ -114,7 +114,7 @@ vring_packed_walk_table(struct vhost_ring *ring,
 }
 
 /* Gets the caches ready for the next 'n' chains, if they are short. */
-static inline void
+static inline void ALWAYS_INLINE
 vring_packed_prefetch(const struct vhost_ring *ring, unsigned int n)
 {
     const unsigned int per_line = CACHE_LINE_SIZE

@@ -28,9 +28,15 @@
 #include "vhost/memory.h"
 #include "vhost/vring.h"
 
-/* The lines of a buffer that are worth prefetching: those of a frame of usual
- * size.  Beyond, the hardware has noticed. */
-#define VRING_PREFETCH_MAX 2048
+/* Functions that do nothing but prefetching are to be inlined always: GCC 12
+ * takes them for functions without any effect, and leaves out calls of them.
+ *
+ * The bytes of a frame, from its first one, that are worth prefetching: those
+ * of its headers, and what is copied before the hardware has noticed where
+ * this goes.  More than that only keeps it from doing better: for frames of
+ * 512 and 1518 bytes, that was 10 and 13 % of all cycles. */
+#define VRING_PREFETCH_READ 256
+#define VRING_PREFETCH_WRITE 128
 
 static inline uint16_t
 guest_load16(const void *p)
@@ -117,8 +123,11 @@ copy_head(void *dst_, const void *src_, size_t n)
         if (n > 128) {
             memcpy(dst + 64, src + 64, 64);
         }
-        if (n > 64) {
+        if (n > 80) {
             memcpy(dst + n - 64, src + n - 64, 64);
+        } else if (n > 64) {
+            /* A short frame with tags. */
+            memcpy(dst + n - 16, src + n - 16, 16);
         }
     } else if (n >= 16) {
         if (n > 32) {
@@ -220,11 +229,11 @@ vring_hdr_is_apart(const struct vhost_ring *ring, const uint8_t *p)
 /* Gets the caches ready for reading the 'len' bytes at 'p', the 'first' piece
  * of a frame or a later one.  The virtio-net header is not among them unless
  * it will be read. */
-static inline void
+static inline void ALWAYS_INLINE
 vring_prefetch_frame(const struct vhost_ring *ring, bool first,
                      const uint8_t *p, uint32_t len)
 {
-    const uint8_t *end = p + MIN(len, VRING_PREFETCH_MAX);
+    const uint8_t *end = p + MIN(len, ring->hdr_len + VRING_PREFETCH_READ);
 
     if (first && !ring->reads_hdr) {
         p += ring->hdr_len;

@@ -167,7 +167,7 @@ vring_split_n_avail(struct vhost_ring *ring, unsigned int enough)
 }
 
 /* Gets the caches ready for the next 'n' chains. */
-static inline void
+static inline void ALWAYS_INLINE
 vring_split_prefetch(const struct vhost_ring *ring, unsigned int n)
 {
     for (unsigned int i = 0; i < n; i++) {

@@ -475,12 +475,12 @@ vring_wake(struct vhost_ring *ring)
 
 static inline unsigned int ALWAYS_INLINE
 vring_take__(struct vhost_ring *ring, bool packed, const uint32_t lens[],
-             unsigned int n, uint32_t enough, struct vring_buffer buffers[])
+             unsigned int n, struct vring_buffer buffers[])
 {
-    uint32_t bytes = 0;
     unsigned int i;
 
-    for (i = 0; i < n && bytes < enough && !ring->broken; i++) {
+    for (i = 0; i < n && !ring->broken; i++) {
+        uint32_t to_fetch = MIN(lens[i], ring->hdr_len + VRING_PREFETCH_WRITE);
         struct vring_position start = vring_tell(ring);
         struct vring_buffer *buffer = &buffers[i];
 
@@ -494,29 +494,27 @@ vring_take__(struct vhost_ring *ring, bool packed, const uint32_t lens[],
         /* The header may well be there already, see tx.c. */
         for (uint32_t j = (vring_hdr_is_apart(ring, buffer->p)
                            ? ring->hdr_len : 0);
-             j < MIN(lens[i], VRING_PREFETCH_MAX); j += CACHE_LINE_SIZE) {
+             j < to_fetch; j += CACHE_LINE_SIZE) {
             prefetch_write(buffer->p + j);
         }
-        bytes += lens[i];
     }
     return i;
 }
 
 /* Finds a buffer in one piece for each of 'n' frames on 'ring', a guest's
  * receive ring, and gets it ready for being written.  'lens' are the lengths
- * of the frames, headers included.  Stops when these come to 'enough' bytes,
- * and before a chain that is not such a buffer: vring_gather() says what is
- * the matter.  Returns how many it found.
+ * of the frames, headers included.  Stops before a chain that is not such a
+ * buffer: vring_gather() says what is the matter.  Returns how many it found.
  *
  * The caller fills the buffers and gives them back with vring_give(), in the
  * order taken, before it calls vring_gather(). */
 unsigned int
 vring_take(struct vhost_ring *ring, const uint32_t lens[], unsigned int n,
-           uint32_t enough, struct vring_buffer buffers[])
+           struct vring_buffer buffers[])
 {
     return (ring->is_packed
-            ? vring_take__(ring, true, lens, n, enough, buffers)
-            : vring_take__(ring, false, lens, n, enough, buffers));
+            ? vring_take__(ring, true, lens, n, buffers)
+            : vring_take__(ring, false, lens, n, buffers));
 }
 
 /* Gives the guest 'n' buffers; 'lens' says how many bytes of each were filled.

@@ -162,8 +162,7 @@ enum vring_gather {
 };
 
 unsigned int vring_take(struct vhost_ring *, const uint32_t lens[],
-                        unsigned int n, uint32_t enough,
-                        struct vring_buffer[]);
+                        unsigned int n, struct vring_buffer[]);
 void vring_give(struct vhost_ring *, const struct vring_buffer[],
                 const uint32_t lens[], unsigned int n);
 enum vring_gather vring_gather(struct vhost_ring *, uint64_t len);
