@@ -114,12 +114,10 @@ class Bench:
         self.rounds = {name: [] for name in self.names}
         self.verified = {name: [None, None] for name in self.names}
         self.failures = {name: None for name in self.names}
-        self.most_rounds = max(options.rounds, options.most_rounds)
         self.seed = int.from_bytes(os.urandom(4), "big")
         self._done = 0
         self._total = sum(
-            len(kind.sides) * (kind.verifiable + (1 if kind.at_once
-                                                  else options.rounds))
+            len(kind.sides) * (kind.verifiable + options.rounds)
             for kind in map(SCENARIOS.get, self.names))
         self._began = time.monotonic()
 
@@ -133,9 +131,7 @@ class Bench:
             with Side(BASELINE_DATAPATH if i == results.FLOOR
                       else self.sides[i], self.huge, self.near) as side:
                 result = work(scenario, side, *arguments)
-                text = "; ".join(map(self.describe,
-                                     result if isinstance(result, list)
-                                     else [result]))
+                text = self.describe(result)
         except (Failure, OSError) as e:
             self.failures[name] = (self.failures[name]
                                    or "%s: %s" % (self.sides[i], e))
@@ -173,11 +169,9 @@ class Bench:
                         side, self.seed))
 
     def measure(self):
-        at_once = [name for name in self.names if SCENARIOS[name].at_once]
-        for name in at_once:
-            self.all_rounds(name)
-        names = [name for name in self.names if name not in at_once]
-        for number in range(self.most_rounds):
+        names = self.names
+        for number in range(max(self.options.rounds,
+                                self.options.most_rounds)):
             if number >= self.options.rounds:
                 self.judge_again()
                 names = [name for name in names if not self.is_known(name)]
@@ -185,17 +179,6 @@ class Bench:
                                    for name in names)
             for name in names:
                 self.round(name)
-
-    def all_rounds(self, name):
-        """Measures each side of a scenario in one run for all rounds, as many
-        as there may be: more are not to be had later."""
-        self.rounds[name] = [{} for _ in range(self.most_rounds)]
-        for i in SCENARIOS[name].sides:
-            result = self.one(
-                name, i, lambda scenario, side: scenario.measure_all(
-                    side, self.options.seconds, self.most_rounds))
-            for number, one in enumerate(result or ()):
-                self.rounds[name][number][i] = one
 
     def round(self, name):
         """Measures each side of a scenario, every other round the other one

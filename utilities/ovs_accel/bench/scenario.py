@@ -44,7 +44,6 @@ class Scenario:
     size = 64                   # Bytes of a frame.
     buffer_size = 1800          # Bytes of a frame in one buffer, at most.
     packed = True               # Whether rings are packed.
-    at_once = False             # Whether measure_all() makes all rounds.
     verifiable = True           # Whether verify() does anything.
     lossy = False               # Whether frames get lost that nobody counts.
 
