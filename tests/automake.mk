@@ -79,7 +79,10 @@ tests_vhost_guest_DEPENDENCIES = $(OVS_ARCHIVES)
 
 # The bare loop that a switch is measured against.
 noinst_PROGRAMS += tests/vhost-floor
-tests_vhost_floor_SOURCES = tests/vhost-floor.c
+tests_vhost_floor_SOURCES = \
+	datapath-ext/vhost/copy.c \
+	tests/vhost-floor.c \
+	tests/vhost-floor.h
 tests_vhost_floor_LDADD = $(OVS_LIBS)
 tests_vhost_floor_DEPENDENCIES = $(OVS_ARCHIVES)
 

@@ -36,16 +36,7 @@ class Floor(Scenario):
 
 
 class Jumbo(Floor):
-    """One buffer holds a frame.  The guests' buffers, which they use in turn,
-    exceed all caches, as those do of which five hold a frame."""
-
-    buffer_size = 9000
-    bursts = 4
-
-    def generator(self, side):
-        devices, options, ports, command = super().generator(side)
-        # testpmd wants to know it before the length of frames.
-        return devices, ["--mbuf-size=9344"] + options, ports, command
+    bursts = 4                  # As in the row whose floor this is.
 
 
 SCENARIOS = [
