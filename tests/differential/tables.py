@@ -21,6 +21,8 @@ from differential.frames import IPV4, IPV6, MACS, PORTS, VIDS
 # Tables with random rules.  Table 0 comes before them.
 FIRST, LAST = 1, 4
 
+TAP = "3"                       # The port that is one.
+
 # If ofproto handles two tags (other_config:vlan-limit), only what is untagged
 # gets tags, only these are taken away again, and no rule says NORMAL: what
 # these do then depends on whether there is a second tag, but the megaflow that
@@ -376,9 +378,15 @@ class Rule:
                                                             len(METERS) + 1))
 
     def output_cut(self):
+        """A frame may be cut before it loses tags and labels, two of each.  A
+        tap refuses what has less than an Ethernet header then, and all that
+        would come after it in the batch, which need not be the same batch in
+        both datapaths."""
+        port = self.rng.choice(self.ports)
+        shortest = 14 + 2 * 4 + 2 * 4 if port == TAP else 14
         self.actions.append("output(port=%s,max_len=%d)"
-                            % (self.rng.choice(self.ports),
-                               self.rng.choice([14, 60, 100, 1000])))
+                            % (port,
+                               self.rng.choice([shortest, 60, 100, 1000])))
 
     def _in_clone(self, add):
         """Has 'add' add actions to the packet's copy.  Afterwards the packet
