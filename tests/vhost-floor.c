@@ -142,82 +142,95 @@ put_hdr(uint8_t *dst, unsigned int n_buffers)
     }
 }
 
-/* Puts the frame in the chain at 'src', with its head in 'snapshot', into as
- * many buffers at 'dst'.  Returns their number. */
-static unsigned int
-copy_chain(const struct ring *ring, const struct buf src[], struct buf dst[],
-           const uint8_t *snapshot)
+/* Returns true if all that a frame's first buffer holds is the virtio-net
+ * header: DPDK's driver makes such chains. */
+static inline bool
+is_hdr(const struct buf *buf)
 {
-    uint32_t done = HDR_LEN + SNAPSHOT;     /* Bytes of the first buffers that
-                                             * are read, */
-    uint32_t filled = done;                 /* and written. */
-    unsigned int i = 0, j = 0;
-
-    check(src[0].len >= done && dst[0].len >= done, ring->guest,
-          "a chain that begins with little");
-    copy(dst[0].data + HDR_LEN, snapshot, SNAPSHOT);
-    for (;;) {
-        uint32_t n = MIN(src[i].len - done, dst[j].len - filled);
-
-        copy(dst[j].data + filled, src[i].data + done, n);
-        done += n;
-        filled += n;
-        if (done == src[i].len) {
-            if (src[i].n) {
-                break;
-            }
-            i++;
-            done = 0;
-        }
-        if (filled == dst[j].len) {
-            j++;
-            filled = 0;
-        }
-        check(j <= i, ring->guest, "receive buffers smaller than others");
-    }
-    check(i == j, ring->guest, "receive buffers larger than others");
-    dst[j].len = filled;
-    put_hdr(dst[0].data, i + 1);
-    return i + 1;
+    return buf->len == HDR_LEN;
 }
 
-/* Puts the frames in 'n' buffers at 'src', with their heads in 'snapshots',
- * into as many at 'dst'. */
-static inline void
-copy_frames(const struct ring *ring, const struct buf src[], struct buf dst[],
-            unsigned int n)
+/* Puts the frame in the chain at '*srcp', with its head in 'snapshot', into as
+ * many buffers at '*dstp' as it lies in, and moves both on to the next. */
+static void
+copy_chain(const struct ring *ring, const struct buf **srcp,
+           struct buf **dstp, const uint8_t *snapshot)
 {
-    unsigned int frame = 0;
+    const struct buf *src = *srcp + is_hdr(*srcp);
+    struct buf *dst = *dstp;
+    int n_left = 0;             /* Buffers of 'src' less those of 'dst'. */
+    uint32_t done = SNAPSHOT + (src == *srcp ? HDR_LEN : 0);
+    uint32_t filled = HDR_LEN + SNAPSHOT;
 
-    for (unsigned int i = 0; i < n; frame++) {
-        uint32_t len = src[i].len - HDR_LEN;
+    check(src->len >= done && dst->len >= filled, ring->guest,
+          "a chain that begins with little");
+    copy(dst->data + HDR_LEN, snapshot, SNAPSHOT);
+    for (;;) {
+        uint32_t n = MIN(src->len - done, dst->len - filled);
+
+        copy(dst->data + filled, src->data + done, n);
+        done += n;
+        filled += n;
+        if (done == src->len) {
+            if (src->n) {
+                break;
+            }
+            src++;
+            n_left++;
+            done = 0;
+        }
+        if (filled == dst->len) {
+            dst++;
+            n_left--;
+            filled = 0;
+        }
+        check(n_left >= 0, ring->guest, "receive buffers smaller than others");
+    }
+    check(!n_left, ring->guest, "receive buffers larger than others");
+    dst->len = filled;
+    put_hdr((*dstp)->data, dst + 1 - *dstp);
+    *srcp = src + 1;
+    *dstp = dst + 1;
+}
+
+/* Puts the frames in the buffers from 'src' to 'end', with their heads in
+ * 'snapshots', into as many at 'dst'. */
+static inline void
+copy_frames(const struct ring *ring, const struct buf *src,
+            const struct buf *end, struct buf *dst)
+{
+    for (const uint8_t (*snapshot)[SNAPSHOT] = snapshots; src < end;
+         snapshot++) {
+        uint32_t len = src->len - HDR_LEN;
         uint32_t head = MIN(len, SNAPSHOT);
 
-        if (OVS_UNLIKELY(!src[i].n)) {
-            i += copy_chain(ring, &src[i], &dst[i], snapshots[frame]);
+        if (OVS_UNLIKELY(!src->n)) {
+            copy_chain(ring, &src, &dst, *snapshot);
             continue;
         }
-        check(src[i].len <= dst[i].len && dst[i].n == 1, ring->guest,
+        check(src->len <= dst->len && dst->n == 1, ring->guest,
               "a frame longer than a receive buffer, or a chain of those");
-        put_hdr(dst[i].data, 1);
-        copy(dst[i].data + HDR_LEN, snapshots[frame], head);
+        put_hdr(dst->data, 1);
+        copy(dst->data + HDR_LEN, *snapshot, head);
         if (len > head) {
-            copy(dst[i].data + HDR_LEN + head,
-                 src[i].data + HDR_LEN + head, len - head);
+            copy(dst->data + HDR_LEN + head, src->data + HDR_LEN + head,
+                 len - head);
         }
-        dst[i].len = src[i].len;
-        i++;
+        dst->len = src->len;
+        src++;
+        dst++;
     }
 }
 
 /* Takes snapshots of the frames in 'n' buffers.  Returns how many frames they
- * are. */
+ * are, and stores in how many buffers these lie. */
 static inline unsigned int
-take_snapshots(const struct buf src[], unsigned int n)
+take_snapshots(const struct buf src[], unsigned int n, unsigned int *n_data)
 {
     unsigned int n_frames = 0;
     bool begins = true;
 
+    *n_data = n;
     for (unsigned int i = 0; i < n; i++) {
         uint32_t end = MIN(src[i].len, HDR_LEN + TO_PREFETCH);
 
@@ -230,8 +243,13 @@ take_snapshots(const struct buf src[], unsigned int n)
     begins = true;
     for (unsigned int i = 0; i < n; i++) {
         if (OVS_LIKELY(begins)) {
-            copy(snapshots[n_frames++], src[i].data + HDR_LEN,
-                 MIN(src[i].len - HDR_LEN, SNAPSHOT));
+            bool hdr = is_hdr(&src[i]);
+            const struct buf *first = &src[i] + hdr;
+            uint32_t skip = hdr ? 0 : HDR_LEN;
+
+            *n_data -= hdr;
+            copy(snapshots[n_frames++], first->data + skip,
+                 MIN(first->len - skip, SNAPSHOT));
         }
         begins = src[i].n;
     }
@@ -259,21 +277,21 @@ forward(struct ring *from, struct ring *to)
 {
     struct buf src[BURST + MAX_CHAIN], dst[BURST + 2 * MAX_CHAIN];
     unsigned int n = ring_take(from, src, BURST);
-    unsigned int n_frames;
+    unsigned int n_frames, n_data;
     uint32_t n_ports = 0;
 
     if (!n) {
         return 0;
     }
-    n_frames = take_snapshots(src, n);
+    n_frames = take_snapshots(src, n, &n_data);
 
     /* All entries say "1 port", the other guest: the compiler cannot know. */
     for (unsigned int i = 0; i < n_frames; i++) {
         n_ports += table[hash_frame(snapshots[i]) % TABLE_SIZE];
     }
-    if (n_ports == n_frames && ring_take_all(to, dst, n)) {
-        copy_frames(to, src, dst, n);
-        ring_give(to, dst, n, true);
+    if (n_ports == n_frames && ring_take_all(to, dst, n_data)) {
+        copy_frames(to, src, src + n, dst);
+        ring_give(to, dst, n_data, true);
     }
     ring_give(from, src, n, false);
     return n_frames;

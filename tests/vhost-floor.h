@@ -92,8 +92,10 @@ buf_get(const struct ring *ring, uint64_t addr, uint32_t len, uint16_t id,
     const struct rte_vhost_memory *mem = ring->guest->memory;
 
     check(!(flags & VRING_DESC_F_INDIRECT) && n <= MAX_CHAIN
-          && len > (n == 1 ? HDR_LEN : 0), ring->guest,
-          "an indirect descriptor, a buffer of nothing, or a long chain");
+          && (n == 1 ? flags & VRING_DESC_F_NEXT ? len >= HDR_LEN
+                                                 : len > HDR_LEN : len),
+          ring->guest, "an indirect descriptor, a buffer of nothing, or a "
+          "long chain");
     for (unsigned int i = 0; i < mem->nregions; i++) {
         const struct rte_vhost_mem_region *r = &mem->regions[i];
         uint64_t offset = addr - r->guest_phys_addr;
