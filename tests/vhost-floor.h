@@ -71,8 +71,8 @@ struct buf {
     uint8_t *data;              /* Header and frame, in guest memory. */
     uint32_t len;
     uint16_t id;                /* Of the chain. */
-    uint16_t n;                 /* Buffers of the chain that ends here, or
-                                 * 0. */
+    uint16_t n;                 /* If a chain ends here, its descriptors on
+                                 * the ring, or else 0. */
 };
 
 static void
@@ -84,31 +84,54 @@ check(bool ok, const struct guest *guest, const char *problem)
     }
 }
 
-/* Returns the buffer of a descriptor, number 'n' of its chain. */
-static inline struct buf
-buf_get(const struct ring *ring, uint64_t addr, uint32_t len, uint16_t id,
-        uint16_t flags, unsigned int n)
+/* Returns the 'len' bytes at 'addr' of the guest's memory. */
+static inline uint8_t *
+translate(const struct ring *ring, uint64_t addr, uint32_t len)
 {
     const struct rte_vhost_memory *mem = ring->guest->memory;
 
-    check(!(flags & VRING_DESC_F_INDIRECT) && n <= MAX_CHAIN
-          && (n == 1 ? flags & VRING_DESC_F_NEXT ? len >= HDR_LEN
-                                                 : len > HDR_LEN : len),
-          ring->guest, "an indirect descriptor, a buffer of nothing, or a "
-          "long chain");
     for (unsigned int i = 0; i < mem->nregions; i++) {
         const struct rte_vhost_mem_region *r = &mem->regions[i];
         uint64_t offset = addr - r->guest_phys_addr;
 
         if (OVS_LIKELY(offset < r->size && len <= r->size - offset)) {
-            return (struct buf) {
-                (uint8_t *) (uintptr_t) r->host_user_addr + offset, len, id,
-                OVS_UNLIKELY(flags & VRING_DESC_F_NEXT) ? 0 : n
-            };
+            return (uint8_t *) (uintptr_t) r->host_user_addr + offset;
         }
     }
     check(false, ring->guest, "a buffer outside its memory");
     OVS_NOT_REACHED();
+}
+
+/* Returns the buffer of a descriptor, number 'n' of its chain. */
+static inline struct buf
+buf_get(const struct ring *ring, uint64_t addr, uint32_t len, uint16_t id,
+        uint16_t flags, unsigned int n)
+{
+    bool more = flags & VRING_DESC_F_NEXT;
+
+    check(n <= MAX_CHAIN && len > (n > 1 ? 0 : HDR_LEN - more), ring->guest,
+          "a buffer of nothing, or a long chain");
+    return (struct buf) { translate(ring, addr, len), len, id,
+                          OVS_UNLIKELY(more) ? 0 : n };
+}
+
+/* Takes the chain in an indirect table, which lies there in order.  Returns
+ * how many buffers it has. */
+static unsigned int
+table_take(const struct ring *ring, uint64_t addr, uint32_t len, uint16_t id,
+           struct buf bufs[])
+{
+    const struct vring_desc *d = (void *) translate(ring, addr, len);
+    unsigned int n = len / sizeof *d;
+
+    BUILD_ASSERT(sizeof *d == sizeof(struct vring_packed_desc));
+    check(n > 0, ring->guest, "an empty indirect table");
+    for (unsigned int i = 0; i < n; i++) {
+        bufs[i] = buf_get(ring, d[i].addr, d[i].len, id,
+                          i < n - 1 ? VRING_DESC_F_NEXT : 0, i + 1);
+    }
+    bufs[n - 1].n = 1;
+    return n;
 }
 
 static inline void
@@ -139,8 +162,12 @@ packed_take(struct ring *ring, struct buf bufs[], unsigned int n)
                           || !(flags & PACKED_USED) != ring->avail_wrap)) {
             break;
         }
-        bufs[i] = buf_get(ring, d->addr, d->len, d->id, flags, ++in_chain);
-        in_chain = bufs[i].n ? 0 : in_chain;
+        if (OVS_UNLIKELY(flags & VRING_DESC_F_INDIRECT)) {
+            i += table_take(ring, d->addr, d->len, d->id, &bufs[i]) - 1;
+        } else {
+            bufs[i] = buf_get(ring, d->addr, d->len, d->id, flags, ++in_chain);
+            in_chain = bufs[i].n ? 0 : in_chain;
+        }
         ring_advance(ring, &ring->next_avail, &ring->avail_wrap, 1);
     }
     return i;
@@ -196,6 +223,10 @@ split_take(struct ring *ring, struct buf bufs[], unsigned int n)
         const struct vring_desc *d = &ring->desc[id];
         unsigned int in_chain = 1;
 
+        if (OVS_UNLIKELY(d->flags & VRING_DESC_F_INDIRECT)) {
+            i += table_take(ring, d->addr, d->len, id, &bufs[i]);
+            continue;
+        }
         bufs[i] = buf_get(ring, d->addr, d->len, id, d->flags, in_chain);
         while (OVS_UNLIKELY(!bufs[i++].n)) {
             d = &ring->desc[d->next & mask];
