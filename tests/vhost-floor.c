@@ -66,8 +66,6 @@
 
 #define BURST 32
 #define SNAPSHOT 128
-#define TO_PREFETCH 256         /* Bytes of a buffer: the processor itself
-                                 * fetches more of a long one, and better. */
 #define TABLE_SIZE 4096
 
 /* Looks at empty rings are this far apart.  Each look takes a cache line away
@@ -236,7 +234,7 @@ take_snapshots(const struct buf src[], unsigned int n, unsigned int *n_data)
 
     *n_data = n;
     for (unsigned int i = 0; i < n; i++) {
-        uint32_t end = MIN(src[i].len, HDR_LEN + TO_PREFETCH);
+        uint32_t end = MIN(src[i].len, HDR_LEN + VRING_PREFETCH_READ);
 
         for (uint32_t j = begins ? HDR_LEN : 0; j < end;
              j += CACHE_LINE_SIZE) {

@@ -16,6 +16,7 @@
 """The floor: tests/vhost-floor, a bare loop that copies each frame once, in
 the place of a switch."""
 
+from ovs_accel.bench import guest_to_guest
 from ovs_accel.bench.results import FLOOR
 from ovs_accel.bench.scenario import Scenario
 
@@ -36,7 +37,7 @@ class Floor(Scenario):
 
 
 class Jumbo(Floor):
-    bursts = 4                  # As in the row whose floor this is.
+    bursts = guest_to_guest.Jumbo.bursts
 
 
 SCENARIOS = [
