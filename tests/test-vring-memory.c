@@ -71,18 +71,20 @@ test_regions(void)
     struct guest_memory *mem = guest_memory_create(regions,
                                                    ARRAY_SIZE(regions));
     struct guest_memory *none = guest_memory_create(NULL, 0);
+    const struct guest_region *region;
 
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         /* Whatever region was used before. */
         for (unsigned int hint = 0; hint < mem->n_regions; hint++) {
-            unsigned int h = hint;
+            const struct guest_region *h = &mem->regions[hint];
             uint8_t *p = guest_memory_translate(mem, &h, cases[i].gpa,
                                                 cases[i].len);
 
             ovs_assert(p == (cases[i].at < 0 ? NULL : ram + cases[i].at));
         }
-        ovs_assert(!guest_memory_translate(none, &(unsigned int) { 0 },
-                                           cases[i].gpa, cases[i].len));
+        region = none->regions;
+        ovs_assert(!guest_memory_translate(none, &region, cases[i].gpa,
+                                           cases[i].len));
     }
     ovs_assert(mem->n_regions == 3);
     ovs_assert(guest_memory_find_host(mem, ram, 4096) == &mem->regions[0]);

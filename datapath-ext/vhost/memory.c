@@ -70,15 +70,16 @@ guest_memory_guard(struct guest_memory *mem, const char *name,
 
 /* The slow half of guest_memory_translate(). */
 void *
-guest_memory_search(const struct guest_memory *mem, unsigned int *hint,
-                    uint64_t gpa, uint64_t len)
+guest_memory_search(const struct guest_memory *mem,
+                    const struct guest_region **hint, uint64_t gpa,
+                    uint64_t len)
 {
     for (unsigned int i = 0; i < mem->n_regions; i++) {
         const struct guest_region *r = &mem->regions[i];
         uint64_t offset = gpa - r->gpa;
 
         if (offset < r->size && len <= r->size - offset) {
-            *hint = i;
+            *hint = r;
             return r->hva + offset;
         }
     }

@@ -63,8 +63,9 @@ void guest_memory_destroy(struct guest_memory *);
 void guest_memory_guard(struct guest_memory *, const char *name,
                         ATOMIC(const char *) *broken);
 
-void *guest_memory_search(const struct guest_memory *, unsigned int *hint,
-                          uint64_t gpa, uint64_t len);
+void *guest_memory_search(const struct guest_memory *,
+                          const struct guest_region **hint, uint64_t gpa,
+                          uint64_t len);
 const struct guest_region *
 guest_memory_find_host(const struct guest_memory *, const void *p, size_t len);
 
@@ -79,14 +80,14 @@ guest_memory_is_lost(const struct guest_memory *mem)
 }
 
 /* Returns where the 'len' bytes of guest physical memory at 'gpa' are mapped,
- * or NULL if they do not lie within a single region.  '*hint' is the index of
- * the region that was used last, initially 0. */
+ * or NULL if they do not lie within a single region.  '*hint' is the region
+ * that was used last, initially the first one. */
 static inline void *
-guest_memory_translate(const struct guest_memory *mem, unsigned int *hint,
-                       uint64_t gpa, uint64_t len)
+guest_memory_translate(const struct guest_memory *mem,
+                       const struct guest_region **hint, uint64_t gpa,
+                       uint64_t len)
 {
-    unsigned int i = *hint;
-    const struct guest_region *r = &mem->regions[i];
+    const struct guest_region *r = *hint;
     uint64_t offset = gpa - r->gpa;
 
     /* An address below the region wraps around to a huge offset. */

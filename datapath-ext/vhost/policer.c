@@ -66,13 +66,14 @@ vhost_rx_policer_destroy(struct vhost_rx_policer *policer)
 }
 
 /* Drops the frames of 'burst' that are above the rate, counting them in
- * 'stats'. */
-void
+ * 'stats'.  Returns the sum of their lengths. */
+uint64_t
 vhost_rx_policer_run(struct vhost_rx_policer *policer,
                      struct vhost_burst *burst,
                      struct vhost_queue_stats *stats)
 {
     uint64_t now = rte_rdtsc();
+    uint64_t n_bytes = 0;
     unsigned int n = 0;
 
     ovs_spin_lock(&policer->lock);
@@ -84,12 +85,15 @@ vhost_rx_policer_run(struct vhost_rx_policer *policer,
                                               &policer->profile, now, len)
             == RTE_COLOR_GREEN) {
             burst->frames[n++] = frame;
+        } else {
+            n_bytes += len + ETH_HEADER_LEN;
         }
     }
     ovs_spin_unlock(&policer->lock);
 
     vhost_stat_add(&stats->drops[VHOST_RX_POLICED], burst->n - n);
     burst->n = n;
+    return n_bytes;
 }
 
 void

@@ -48,76 +48,120 @@ iov_pull(struct iovec **iovp, uint32_t *n, void *dst_, size_t size)
     *iovp = iov;
 }
 
-/* Takes the snapshot of 'frame' out of its chain, leaving the tail, and the
- * header if it is to be read. */
-static inline void
-frame_snapshot(const struct vhost_ring *ring, struct vhost_frame *frame,
-               struct virtio_net_hdr_v1 *hdr)
+/* Takes virtio-net header and snapshot of 'frame' out of its chain, leaving
+ * the tail. */
+static void
+frame_pull(const struct vhost_ring *ring, struct vhost_frame *frame,
+           struct virtio_net_hdr_v1 *hdr)
 {
     struct iovec *iov = CONST_CAST(struct iovec *, frame->iov);
 
-    if (OVS_LIKELY(frame->n_iov == 1)) {
-        const uint8_t *p = iov->iov_base;
+    iov_pull(&iov, &frame->n_iov, hdr, ring->hdr_len);
+    iov_pull(&iov, &frame->n_iov, frame->data, frame->data_len);
+    frame->iov = iov;
+}
 
-        if (OVS_UNLIKELY(ring->reads_hdr)) {
-            /* There is a whole Ethernet header behind it, so this stays
-             * within the chain even where the header is shorter. */
-            memcpy(hdr, p, sizeof *hdr);
-        }
-        p += ring->hdr_len;
-        copy_head(frame->data, p, frame->data_len);
-        iov->iov_base = CONST_CAST(uint8_t *, p) + frame->data_len;
-        iov->iov_len = frame->tail_len;
-    } else {
-        iov_pull(&iov, &frame->n_iov, hdr, ring->hdr_len);
-        iov_pull(&iov, &frame->n_iov, frame->data, frame->data_len);
-        frame->iov = iov;
+/* Same for a frame in the plain buffer at 'p'; 'tail' is where to say where the
+ * tail is.  The header is only copied if it is to be read: it lies in a cache
+ * line of its own in many a guest, so this is one less to fetch from the
+ * guest's core. */
+static inline void
+frame_snapshot(const struct vhost_ring *ring, struct vhost_frame *frame,
+               const uint8_t *p, struct iovec *tail,
+               struct virtio_net_hdr_v1 *hdr)
+{
+    if (OVS_UNLIKELY(ring->reads_hdr)) {
+        /* There is a whole Ethernet header behind it, so this stays within the
+         * buffer even where the header is shorter. */
+        memcpy(hdr, p, sizeof *hdr);
     }
-    atomic_signal_fence(memory_order_seq_cst);
+    p += ring->hdr_len;
+    copy_head(frame->data, p, frame->data_len);
+    tail->iov_base = CONST_CAST(uint8_t *, p) + frame->data_len;
+    tail->iov_len = frame->tail_len;
+    frame->iov = tail;
+    frame->n_iov = 1;
+}
+
+/* Returns the reason for dropping chain 'i' of 'burst', which is not a frame
+ * of a length that is served, or of which we know that it is bad. */
+static enum vhost_drop
+frame_refuse(const struct vhost_ring *ring, const struct vhost_burst *burst,
+             unsigned int i)
+{
+    const struct vring_buffer *buffer = &burst->chains[i];
+
+    if (!buffer->p && burst->fates[i] != VHOST_N_DROPS) {
+        return burst->fates[i];
+    } else if (buffer->chain.len < ring->hdr_len) {
+        return VHOST_RX_BROKEN;
+    }
+    return (buffer->chain.len < ring->hdr_len + ETH_HEADER_LEN
+            ? VHOST_RX_TOO_SHORT : VHOST_RX_TOO_LONG);
 }
 
 /* Makes a frame of chain 'i' of 'burst'.  Returns the reason for dropping it,
  * or VHOST_N_DROPS. */
-static inline enum vhost_drop
+static inline enum vhost_drop ALWAYS_INLINE
 frame_init(const struct vhost_ring *ring, struct vhost_burst *burst,
            unsigned int i)
 {
+    const struct vring_buffer *buffer = &burst->chains[i];
     struct vhost_frame *frame = &burst->store[i];
-    uint64_t bytes = burst->bytes[i];
+    /* Wraps around if there is no room for an Ethernet header. */
+    uint32_t payload = buffer->chain.len - ring->hdr_len - ETH_HEADER_LEN;
     struct virtio_net_hdr_v1 hdr;
     uint32_t len;
 
-    if (OVS_UNLIKELY(burst->fates[i] != VHOST_N_DROPS)) {
-        return burst->fates[i];
-    } else if (OVS_UNLIKELY(bytes < ring->hdr_len)) {
-        return VHOST_RX_BROKEN;
-    } else if (OVS_UNLIKELY(bytes > ring->hdr_len + VHOST_MAX_FRAME)) {
-        return VHOST_RX_TOO_LONG;
+    if (OVS_UNLIKELY(payload > VHOST_MAX_FRAME - ETH_HEADER_LEN
+                     || (!buffer->p && burst->fates[i] != VHOST_N_DROPS))) {
+        return frame_refuse(ring, burst, i);
     }
-    len = bytes - ring->hdr_len;
-    if (OVS_UNLIKELY(len < ETH_HEADER_LEN)) {
-        return VHOST_RX_TOO_SHORT;
-    }
-
+    len = payload + ETH_HEADER_LEN;
     frame->data = frame->room + VHOST_HEADROOM;
     frame->data_len = MIN(len, VHOST_SNAPSHOT);
     frame->tail_len = len - frame->data_len;
-    frame_snapshot(ring, frame, &hdr);
+    if (OVS_LIKELY(buffer->p)) {
+        frame_snapshot(ring, frame, buffer->p, &burst->tails[i], &hdr);
+    } else {
+        frame_pull(ring, frame, &hdr);
+    }
+    /* Guest memory is not read again in place of what was copied. */
+    atomic_signal_fence(memory_order_seq_cst);
 
     frame->offload.csum = false;
     frame->offload.gso = VHOST_GSO_NONE;
-    if (OVS_LIKELY(!ring->reads_hdr)) {
-        /* It lies in a cache line of its own in many a guest: one less to
-         * fetch from the guest's core. */
-        return VHOST_N_DROPS;
-    }
-    if (OVS_UNLIKELY(hdr.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM
-                     || hdr.gso_type != VIRTIO_NET_HDR_GSO_NONE)
+    if (OVS_UNLIKELY(ring->reads_hdr)
+        && OVS_UNLIKELY(hdr.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM
+                        || hdr.gso_type != VIRTIO_NET_HDR_GSO_NONE)
         && !vhost_offload_from_hdr(&hdr, ring->offloads, frame->data,
                                    frame->data_len, len, &frame->offload)) {
         return VHOST_RX_OFFLOAD;
     }
     return VHOST_N_DROPS;
+}
+
+/* Makes frames of the chains of 'burst', and drops those of which there are
+ * none.  Returns the sum of the frames' lengths. */
+static uint64_t
+burst_init(struct vhost_burst *burst, struct vhost_queue_stats *stats)
+{
+    const struct vhost_ring *ring = burst->ring;
+    uint64_t n_bytes = 0;
+    unsigned int n = 0;
+
+    for (unsigned int i = 0; i < burst->n_chains; i++) {
+        enum vhost_drop drop = frame_init(ring, burst, i);
+
+        if (OVS_LIKELY(drop == VHOST_N_DROPS)) {
+            burst->frames[n++] = &burst->store[i];
+            n_bytes += burst->chains[i].chain.len - ring->hdr_len;
+        } else {
+            vhost_stat_add(&stats->drops[drop], 1);
+        }
+    }
+    burst->n = n;
+    return n_bytes;
 }
 
 unsigned int
@@ -127,7 +171,7 @@ vhost_peek(struct vhost_port *port, unsigned int qid,
     struct vhost_queue *queue = &port->rx[qid];
     struct vhost_rx_policer *policer;
     struct vhost_ring *ring;
-    uint64_t n_bytes = 0;
+    uint64_t n_bytes;
 
     burst->n = 0;
     burst->n_chains = 0;
@@ -143,23 +187,11 @@ vhost_peek(struct vhost_port *port, unsigned int qid,
     }
 
     burst->ring = ring;
-    for (unsigned int i = 0; i < burst->n_chains; i++) {
-        enum vhost_drop drop = frame_init(ring, burst, i);
-
-        if (OVS_LIKELY(drop == VHOST_N_DROPS)) {
-            burst->frames[burst->n++] = &burst->store[i];
-        } else {
-            vhost_stat_add(&queue->stats.drops[drop], 1);
-        }
-    }
+    n_bytes = burst_init(burst, &queue->stats);
 
     atomic_read_explicit(&port->rx_policer, &policer, memory_order_acquire);
     if (OVS_UNLIKELY(policer)) {
-        vhost_rx_policer_run(policer, burst, &queue->stats);
-    }
-
-    for (unsigned int i = 0; i < burst->n; i++) {
-        n_bytes += burst->frames[i]->data_len + burst->frames[i]->tail_len;
+        n_bytes -= vhost_rx_policer_run(policer, burst, &queue->stats);
     }
     vhost_stat_add(&queue->stats.packets, burst->n);
     vhost_stat_add(&queue->stats.bytes, n_bytes);

@@ -117,54 +117,66 @@ hdr_is_there(struct vhost_ring *ring, const uint8_t *p, uint32_t end)
     return false;
 }
 
-/* Writes virtio-net header and 'frame' to 'n_buffers' buffers of the guest,
- * whose pieces 'w' goes through.
+/* Writes the usual virtio-net header to the buffer at 'p'. */
+static inline void ALWAYS_INLINE
+put_usual_hdr(struct vhost_ring *ring, uint8_t *p, unsigned int n_buffers)
+{
+    uint32_t end = n_buffers << 16;
+
+    if (OVS_UNLIKELY(ring->hdr_len != sizeof(struct virtio_net_hdr_v1))) {
+        memset(p, 0, sizeof(struct virtio_net_hdr));
+    } else if (!hdr_is_there(ring, p, end)) {
+        memset(p, 0, 8);
+        memcpy(p + 8, &end, sizeof end);
+    }
+}
+
+/* Writes virtio-net header and 'frame', which asks for nothing special, to the
+ * buffer at 'p', in which there is room.
  *
  * Writing to the guest's cache lines takes long, and stores become visible in
  * order.  So nothing here may read in one piece what was just written in
  * several: that would wait for all stores before it. */
 static inline void ALWAYS_INLINE
-frame_copy(struct vhost_ring *ring, const struct vhost_frame *frame,
-           struct iov_writer w, unsigned int n_buffers)
+frame_copy_plain(struct vhost_ring *ring, const struct vhost_frame *frame,
+                 uint8_t *p)
 {
-    const size_t size = sizeof(struct virtio_net_hdr_v1);
+    const struct iovec *tail = frame->iov;
 
-    if (OVS_LIKELY(w.left >= size && ring->hdr_len == size
-                   && !frame->offload.csum)) {
-        uint32_t end = n_buffers << 16;
+    put_usual_hdr(ring, p, 1);
+    p += ring->hdr_len;
+    copy_head(p, frame->data, frame->data_len);
+    p += frame->data_len;
+    for (uint32_t left = frame->tail_len; left; tail++) {
+        uint32_t n = MIN(left, tail->iov_len);
 
-        if (!hdr_is_there(ring, w.p, end)) {
-            memset(w.p, 0, 8);
-            memcpy(w.p + 8, &end, sizeof end);
-        }
-        w.p += size;
-        w.left -= size;
-    } else {
-        frame_put_hdr(ring, frame, &w, n_buffers);
+        copy_piece(p, tail->iov_base, n);
+        p += n;
+        left -= n;
     }
-
-    if (OVS_LIKELY(w.left >= frame->data_len)) {
-        copy_head(w.p, frame->data, frame->data_len);
-        w.p += frame->data_len;
-        w.left -= frame->data_len;
-    } else {
-        iov_writer_put(&w, frame->data, frame->data_len);
-    }
-    iov_writer_put_tail(&w, frame);
 }
 
-/* Same for the buffers that vring_gather() found. */
+/* Writes virtio-net header and 'frame' to the buffers that vring_gather()
+ * found. */
 static inline void
 frame_copy_gathered(struct vhost_ring *ring, const struct vhost_frame *frame)
 {
     const struct vring_scratch *s = ring->scratch;
-    const struct iov_writer w = {
+    struct iov_writer w = {
         .iov = s->iov + 1,
         .p = s->iov[0].iov_base,
         .left = s->iov[0].iov_len,
     };
 
-    frame_copy(ring, frame, w, s->n_chains);
+    if (OVS_LIKELY(w.left >= ring->hdr_len && !frame->offload.csum)) {
+        put_usual_hdr(ring, w.p, s->n_chains);
+        w.p += ring->hdr_len;
+        w.left -= ring->hdr_len;
+    } else {
+        frame_put_hdr(ring, frame, &w, s->n_chains);
+    }
+    iov_writer_put(&w, frame->data, frame->data_len);
+    iov_writer_put_tail(&w, frame);
 }
 
 void
@@ -370,6 +382,7 @@ tx_count_plain(const struct vhost_tx *tx,
                const struct vhost_frame *const frames[], unsigned int n,
                uint32_t lens[])
 {
+    const uint32_t hdr_len = tx->ring->hdr_len;
     uint32_t max_frame;
     unsigned int i;
 
@@ -380,7 +393,7 @@ tx_count_plain(const struct vhost_tx *tx,
         if (OVS_UNLIKELY(len > max_frame || frames[i]->offload.csum)) {
             break;
         }
-        lens[i] = len + tx->ring->hdr_len;
+        lens[i] = hdr_len + len;
     }
     return i;
 }
@@ -404,16 +417,13 @@ tx_put_plain(struct vhost_tx *tx, const struct vhost_frame *const frames[],
     n = tx_count_plain(tx, frames, MIN(n, VHOST_BURST), lens);
     n = vring_take(ring, lens, n, buffers);
     for (unsigned int i = 0; i < n; i++) {
-        frame_copy(ring, frames[i], (struct iov_writer) {
-                       .p = buffers[i].p,
-                       .left = lens[i],
-                   }, 1);
-        n_bytes += lens[i] - ring->hdr_len;
+        frame_copy_plain(ring, frames[i], buffers[i].p);
+        n_bytes += lens[i];
     }
     vring_give(ring, buffers, lens, n);
     tx->n_puts += n;
     vhost_stat_add(&tx->stats->packets, n);
-    vhost_stat_add(&tx->stats->bytes, n_bytes);
+    vhost_stat_add(&tx->stats->bytes, n_bytes - n * ring->hdr_len);
     return n;
 }
 

@@ -176,7 +176,7 @@ void vhost_rx_ring_up(struct vhost_queue *, int kickfd);
 void vhost_rx_ring_down(struct vhost_queue *);
 void vhost_rx_look(struct vhost_queue *);
 
-void vhost_rx_policer_run(struct vhost_rx_policer *, struct vhost_burst *,
-                          struct vhost_queue_stats *);
+uint64_t vhost_rx_policer_run(struct vhost_rx_policer *, struct vhost_burst *,
+                              struct vhost_queue_stats *);
 
 #endif /* vhost/vhost-private.h */

@@ -244,8 +244,6 @@ struct vhost_frame {
     uint32_t tail_len;          /* Bytes at 'iov'. */
     const struct iovec *iov;    /* Checked host addresses of the tail. */
     uint32_t n_iov;
-    uint16_t head;              /* For the ring: head index or buffer id. */
-    uint16_t n_desc;            /* For the ring: descriptors of the chain. */
     struct vhost_offload offload;
     OVS_ALIGNED_VAR(CACHE_LINE_SIZE) uint8_t room[VHOST_HEADROOM
                                                   + VHOST_SNAPSHOT];
@@ -257,17 +255,32 @@ struct vhost_frame {
 struct dp_packet *vhost_frame_to_packet(const struct vhost_frame *frame,
                                         size_t headroom);
 
+/* One descriptor chain.  Private, like the next one. */
+struct vring_chain {
+    uint16_t id;                /* Split: head's index.  Packed: buffer id. */
+    uint16_t n_desc;            /* Packed: descriptors in the ring. */
+    uint32_t len;               /* Bytes of its buffers. */
+};
+
+/* A chain of one buffer, as nearly all are. */
+struct vring_buffer {
+    struct vring_chain chain;
+    uint8_t *p;                 /* 'chain.len' bytes of guest memory. */
+};
+
 struct vhost_burst {
     unsigned int n;             /* Frames to serve in 'frames'. */
     struct vhost_frame *frames[VHOST_BURST];
     /* Private: */
     struct vhost_ring *ring;
     unsigned int n_chains;      /* Chains taken, dropped ones included. */
-    unsigned int n_iov;
-    uint64_t bytes[VHOST_BURST]; /* Of each chain, header included. */
+    struct vring_buffer chains[VHOST_BURST];    /* 'p' is NULL for those that
+                                                 * are not one buffer: then */
     uint8_t fates[VHOST_BURST]; /* 'enum vhost_drop', VHOST_N_DROPS if good. */
     struct vhost_frame store[VHOST_BURST];
-    struct iovec iov[VHOST_BURST_IOV];
+    struct iovec tails[VHOST_BURST];    /* Of those that are. */
+    unsigned int n_iov;
+    struct iovec iov[VHOST_BURST_IOV];  /* Of those that are not. */
 };
 
 /* Takes up to VHOST_BURST frames off rx queue 'qid' into 'burst', without

@@ -173,36 +173,50 @@ vring_packed_next(struct vhost_ring *ring, struct vring_chain *chain,
     return true;
 }
 
-/* Takes the next chain into '*buffer' if it is one plain buffer, as nearly all
- * are; inlined, it goes through registers only.  Returns false otherwise, with
- * the ring as it was: vring_packed_next() knows all cases. */
-static inline bool ALWAYS_INLINE
-vring_packed_next_plain(struct vhost_ring *ring, struct vring_buffer *buffer)
-{
-    const struct vring_packed_desc *d = &ring->packed.desc[ring->next_avail];
-    uint16_t flags = guest_load16_acquire(&d->flags);
-    uint32_t len = guest_load32(&d->len);
-
-    if (!vring_packed_is_avail(flags, ring->avail_wrap)
-        || OVS_UNLIKELY(!vring_is_plain(ring, flags, len))) {
-        return false;
-    }
-    buffer->p = guest_memory_translate(ring->memory, &ring->region,
-                                       guest_load64(&d->addr), len);
-    if (OVS_UNLIKELY(!buffer->p)) {
-        return false;
-    }
-    buffer->chain.id = guest_load16(&d->id);
-    buffer->chain.n_desc = 1;
-    buffer->chain.len = len;
-    vring_packed_advance(ring, 1, &ring->next_avail, &ring->avail_wrap);
-    return true;
-}
-
 BUILD_ASSERT_DECL(offsetof(struct vring_packed_desc, id)
                   == offsetof(struct vring_packed_desc, len) + 4);
 BUILD_ASSERT_DECL(offsetof(struct vring_packed_desc, flags)
                   == offsetof(struct vring_packed_desc, len) + 6);
+
+/* Takes up to 'n' chains into 'buffers', as long as each is one plain buffer,
+ * as nearly all are, and, if the ring is 'to_guest', of 'lens' bytes at least.
+ * Gets the caches ready for what will be done to them.  Returns how many it
+ * took: vring_packed_next() knows what to do about the next one.
+ *
+ * All that decides about a descriptor but its address is read, and compared,
+ * at once. */
+static inline unsigned int ALWAYS_INLINE
+vring_packed_take_plain(struct vhost_ring *ring, bool to_guest,
+                        const uint32_t lens[], unsigned int n,
+                        struct vring_buffer buffers[])
+{
+    const uint16_t mask = PACKED_AVAIL | PACKED_USED | VRING_PLAIN_MASK;
+    const struct vring_packed_desc *desc = ring->packed.desc;
+    uint16_t flags = (VRING_PLAIN_FLAGS(to_guest)
+                      | (ring->avail_wrap ? PACKED_AVAIL : PACKED_USED));
+    uint16_t slot = ring->next_avail;
+    unsigned int i;
+
+    for (i = 0; i < n; i++) {
+        const struct vring_packed_desc *d = &desc[slot];
+        uint64_t rest = guest_load64_acquire(&d->len);
+        uint32_t len = rest;
+
+        if (((rest >> 48) & mask) != flags
+            || !vring_set_buffer(ring, to_guest, guest_load64(&d->addr), len,
+                                 rest >> 32, to_guest ? lens[i] : len,
+                                 &buffers[i])) {
+            break;
+        }
+        if (OVS_UNLIKELY(++slot == ring->size)) {
+            slot = 0;
+            flags ^= PACKED_AVAIL | PACKED_USED;
+        }
+    }
+    ring->next_avail = slot;
+    ring->avail_wrap = flags & PACKED_AVAIL;
+    return i;
+}
 
 static inline uint16_t
 vring_packed_used_flags(bool wrap, uint32_t len)
@@ -211,14 +225,12 @@ vring_packed_used_flags(bool wrap, uint32_t len)
             | (len ? VRING_DESC_F_WRITE : 0));
 }
 
-/* Makes descriptor 'i' a used one, in the round of the ring that 'wrap' stands
- * for. */
+/* Makes descriptor 'i' a used one. */
 static inline void
-vring_packed_write_used(const struct vhost_ring *ring, uint16_t i, bool wrap,
-                        const struct vring_chain *chain, uint32_t len)
+vring_packed_write_used(const struct vhost_ring *ring, uint16_t i,
+                        const struct vring_chain *chain, uint32_t len,
+                        uint64_t flags)
 {
-    uint64_t flags = vring_packed_used_flags(wrap, len);
-
     guest_store64_release(&ring->packed.desc[i].len,
                           len | (uint64_t) chain->id << 32 | flags << 48);
 }
@@ -242,14 +254,15 @@ vring_packed_use(struct vhost_ring *ring, const struct vring_chain *chain,
         d->id = chain->id;
         d->len = len;
     } else {
-        vring_packed_write_used(ring, ring->next_used, ring->used_wrap, chain,
-                                len);
+        vring_packed_write_used(ring, ring->next_used, chain, len,
+                                vring_packed_used_flags(ring->used_wrap, len));
     }
     vring_packed_advance(ring, chain->n_desc, &ring->next_used,
                          &ring->used_wrap);
 }
 
-/* Same for a burst of 'n' chains of one descriptor each.
+/* Same for a burst of 'n' chains of one descriptor each, to all of which
+ * something was written.
  *
  * The guest may be polling the first one that is not published yet, and take
  * its cache line away after each write to it.  So the descriptors that share
@@ -262,6 +275,7 @@ vring_packed_use_plain(struct vhost_ring *ring,
     unsigned int n_first = vring_packed_line_rest(ring->next_used);
     uint16_t i = ring->next_used;
     bool wrap = ring->used_wrap;
+    uint16_t flags;
 
     if (ring->n_unpublished || n_first == 1) {
         n_first = n;
@@ -270,9 +284,14 @@ vring_packed_use_plain(struct vhost_ring *ring,
         n_first = MIN(n_first, MIN(n, ring->size));
         vring_packed_advance(ring, n_first, &i, &wrap);
     }
+    flags = vring_packed_used_flags(wrap, 1);
     for (unsigned int j = n_first; j < n; j++) {
-        vring_packed_write_used(ring, i, wrap, &buffers[j].chain, lens[j]);
-        vring_packed_advance(ring, 1, &i, &wrap);
+        vring_packed_write_used(ring, i, &buffers[j].chain, lens[j], flags);
+        if (OVS_UNLIKELY(++i == ring->size)) {
+            i = 0;
+            wrap = !wrap;
+            flags = vring_packed_used_flags(wrap, 1);
+        }
     }
     for (unsigned int j = 0; j < n_first; j++) {
         vring_packed_use(ring, &buffers[j].chain, lens[j]);

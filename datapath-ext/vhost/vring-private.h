@@ -57,6 +57,12 @@ guest_load32(const void *p)
 }
 
 static inline uint64_t
+guest_load64_acquire(const void *p)
+{
+    return __atomic_load_n((const uint64_t *) p, __ATOMIC_ACQUIRE);
+}
+
+static inline uint64_t
 guest_load64(const void *p)
 {
     return __atomic_load_n((const uint64_t *) p, __ATOMIC_RELAXED);
@@ -207,16 +213,11 @@ vring_packed_line_rest(unsigned int i)
 bool vring_packed_resume(struct vring_packed_desc *, unsigned int size,
                          bool to_guest, uint16_t *index, bool *wrap);
 
-/* Is a descriptor with these 'flags' and 'len' a whole chain, of one buffer
- * for the right direction? */
-static inline bool
-vring_is_plain(const struct vhost_ring *ring, uint16_t flags, uint32_t len)
-{
-    const uint16_t mask = (VRING_DESC_F_NEXT | VRING_DESC_F_INDIRECT
-                           | VRING_DESC_F_WRITE);
-
-    return (flags & mask) == (ring->to_guest ? VRING_DESC_F_WRITE : 0) && len;
-}
+/* A descriptor is a whole chain, of one buffer, if all that is set of these
+ * flags is VRING_DESC_F_WRITE, and that only if the ring is 'to_guest'. */
+#define VRING_PLAIN_MASK (VRING_DESC_F_NEXT | VRING_DESC_F_WRITE \
+                          | VRING_DESC_F_INDIRECT)
+#define VRING_PLAIN_FLAGS(TO_GUEST) ((TO_GUEST) ? VRING_DESC_F_WRITE : 0)
 
 /* Does a frame in the buffer at 'p' begin a cache line, so that nothing but
  * the virtio-net header is to be written to the one before? */
@@ -242,6 +243,46 @@ vring_prefetch_frame(const struct vhost_ring *ring, bool first,
          p < end; p += CACHE_LINE_SIZE) {
         OVS_PREFETCH(p);
     }
+}
+
+/* Gets the caches ready for writing 'len' bytes to the buffer at 'p'.  The
+ * header may well be there already, see tx.c. */
+static inline void ALWAYS_INLINE
+vring_prefetch_room(const struct vhost_ring *ring, const uint8_t *p,
+                    uint32_t len)
+{
+    const uint8_t *end = p + MIN(len, ring->hdr_len + VRING_PREFETCH_WRITE);
+
+    for (p += vring_hdr_is_apart(ring, p) ? ring->hdr_len : 0; p < end;
+         p += CACHE_LINE_SIZE) {
+        prefetch_write(p);
+    }
+}
+
+/* Makes 'buffer' the plain one of 'len' bytes at guest address 'addr', and
+ * gets the caches ready for what will be done to its first 'used' bytes.
+ * Returns false if it will not do. */
+static inline bool ALWAYS_INLINE
+vring_set_buffer(struct vhost_ring *ring, bool to_guest, uint64_t addr,
+                 uint32_t len, uint16_t id, uint32_t used,
+                 struct vring_buffer *buffer)
+{
+    uint8_t *p = guest_memory_translate(ring->memory, &ring->region, addr,
+                                        len);
+
+    if (OVS_UNLIKELY(!p || len < used)) {
+        return false;
+    }
+    if (to_guest) {
+        vring_prefetch_room(ring, p, used);
+    } else {
+        vring_prefetch_frame(ring, true, p, used);
+    }
+    buffer->chain.id = id;
+    buffer->chain.n_desc = 1;
+    buffer->chain.len = len;
+    buffer->p = p;
+    return true;
 }
 
 /* Adds the buffer that a descriptor describes to 'sg'.  The guest may post

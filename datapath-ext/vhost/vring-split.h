@@ -200,37 +200,40 @@ vring_split_next(struct vhost_ring *ring, struct vring_chain *chain,
     return true;
 }
 
-/* Like vring_packed_next_plain(). */
-static inline bool ALWAYS_INLINE
-vring_split_next_plain(struct vhost_ring *ring, struct vring_buffer *buffer)
-{
-    unsigned int slot = ring->next_avail & (ring->size - 1);
-    const struct vring_desc *d;
-    unsigned int head;
-    uint32_t len;
+BUILD_ASSERT_DECL(offsetof(struct vring_desc, flags)
+                  == offsetof(struct vring_desc, len) + 4);
 
-    if (!vring_split_n_avail(ring, 1)) {
-        return false;
+/* Like vring_packed_take_plain(). */
+static inline unsigned int ALWAYS_INLINE
+vring_split_take_plain(struct vhost_ring *ring, bool to_guest,
+                       const uint32_t lens[], unsigned int n,
+                       struct vring_buffer buffers[])
+{
+    const uint16_t mask = ring->size - 1;
+    uint16_t next = ring->next_avail;
+    unsigned int i;
+
+    n = MIN(n, vring_split_n_avail(ring, n));
+    for (i = 0; i < n; i++) {
+        uint16_t head = guest_load16(&ring->split.avail->ring[next & mask]);
+        const struct vring_desc *d = &ring->split.desc[head];
+        uint64_t rest;
+        uint32_t len;
+
+        if (OVS_UNLIKELY(head > mask)) {
+            break;
+        }
+        len = rest = guest_load64(&d->len);
+        if (((rest >> 32) & VRING_PLAIN_MASK) != VRING_PLAIN_FLAGS(to_guest)
+            || !vring_set_buffer(ring, to_guest, guest_load64(&d->addr), len,
+                                 head, to_guest ? lens[i] : len,
+                                 &buffers[i])) {
+            break;
+        }
+        next++;
     }
-    head = guest_load16(&ring->split.avail->ring[slot]);
-    if (OVS_UNLIKELY(head >= ring->size)) {
-        return false;
-    }
-    d = &ring->split.desc[head];
-    len = guest_load32(&d->len);
-    if (OVS_UNLIKELY(!vring_is_plain(ring, guest_load16(&d->flags), len))) {
-        return false;
-    }
-    buffer->p = guest_memory_translate(ring->memory, &ring->region,
-                                       guest_load64(&d->addr), len);
-    if (OVS_UNLIKELY(!buffer->p)) {
-        return false;
-    }
-    buffer->chain.id = head;
-    buffer->chain.n_desc = 1;
-    buffer->chain.len = len;
-    ring->next_avail++;
-    return true;
+    ring->next_avail = next;
+    return i;
 }
 
 /* Gives 'chain' back, with 'len' bytes written to it. */

@@ -150,6 +150,7 @@ vring_create(const struct vring_config *c, struct vhost_ring **ringp)
 
     ring = xzalloc_cacheline(sizeof *ring);
     ring->memory = c->memory;
+    ring->region = c->memory->regions;
     ring->size = c->size;
     ring->is_packed = packed;
     ring->to_guest = c->to_guest;
@@ -251,13 +252,14 @@ vring_next(struct vhost_ring *ring, bool packed, struct vring_chain *chain,
             : vring_split_next(ring, chain, sg));
 }
 
-static inline bool ALWAYS_INLINE
-vring_next_plain(struct vhost_ring *ring, bool packed,
-                 struct vring_buffer *buffer)
+static inline unsigned int ALWAYS_INLINE
+vring_take_plain(struct vhost_ring *ring, bool packed, bool to_guest,
+                 const uint32_t lens[], unsigned int n,
+                 struct vring_buffer buffers[])
 {
     return (packed
-            ? vring_packed_next_plain(ring, buffer)
-            : vring_split_next_plain(ring, buffer));
+            ? vring_packed_take_plain(ring, to_guest, lens, n, buffers)
+            : vring_split_take_plain(ring, to_guest, lens, n, buffers));
 }
 
 static inline void ALWAYS_INLINE
@@ -296,20 +298,20 @@ vring_seek(struct vhost_ring *ring, struct vring_position pos)
 
 /* Receive: the guest's transmit rings */
 
-/* Takes the next chain off 'ring' into 'frame', the 'i'th of 'burst', whatever
- * the chain is.  Returns false if there is none for this burst. */
+/* Takes the next chain off 'ring' as the 'i'th of 'burst', whatever it is.
+ * Returns false if there is none for this burst. */
 static bool
 vring_peek_any(struct vhost_ring *ring, bool packed, struct vhost_burst *burst,
                unsigned int i)
 {
+    struct vring_buffer *buffer = &burst->chains[i];
     struct vhost_frame *frame = &burst->store[i];
     struct vring_position pos = vring_tell(ring);
-    struct vring_chain chain;
     struct vring_sg sg;
 
     vring_sg_init(&sg, &burst->iov[burst->n_iov],
                   VHOST_BURST_IOV - burst->n_iov);
-    if (!vring_next(ring, packed, &chain, &sg)) {
+    if (!vring_next(ring, packed, &buffer->chain, &sg)) {
         return false;
     }
     if (OVS_UNLIKELY(sg.too_long) && burst->n_iov) {
@@ -318,11 +320,10 @@ vring_peek_any(struct vhost_ring *ring, bool packed, struct vhost_burst *burst,
         return false;
     }
 
-    frame->head = chain.id;
-    frame->n_desc = chain.n_desc;
+    buffer->p = NULL;
+    buffer->chain.len = MIN(sg.bytes, UINT32_MAX);
     frame->iov = sg.iov;
     frame->n_iov = sg.n;
-    burst->bytes[i] = sg.bytes;
     burst->fates[i] = (sg.malformed ? VHOST_RX_BROKEN
                        : sg.too_long ? VHOST_RX_TOO_LONG
                        : VHOST_N_DROPS);
@@ -333,39 +334,26 @@ vring_peek_any(struct vhost_ring *ring, bool packed, struct vhost_burst *burst,
 static inline unsigned int ALWAYS_INLINE
 vring_peek__(struct vhost_ring *ring, bool packed, struct vhost_burst *burst)
 {
-    unsigned int n;
+    unsigned int n = 0;
 
     burst->n_iov = 0;
-    for (n = 0; n < VHOST_BURST && !ring->broken; n++) {
-        struct vhost_frame *frame = &burst->store[n];
-        struct vring_buffer buffer;
-
-        if (OVS_LIKELY(burst->n_iov < VHOST_BURST_IOV
-                       && vring_next_plain(ring, packed, &buffer))) {
-            struct iovec *iov = &burst->iov[burst->n_iov++];
-
-            vring_prefetch_frame(ring, true, buffer.p, buffer.chain.len);
-            iov->iov_base = buffer.p;
-            iov->iov_len = buffer.chain.len;
-            frame->head = buffer.chain.id;
-            frame->n_desc = buffer.chain.n_desc;
-            frame->iov = iov;
-            frame->n_iov = 1;
-            burst->bytes[n] = buffer.chain.len;
-            burst->fates[n] = VHOST_N_DROPS;
-        } else if (!vring_peek_any(ring, packed, burst, n)) {
+    while (OVS_LIKELY(!ring->broken)) {
+        n += vring_take_plain(ring, packed, false, NULL, VHOST_BURST - n,
+                              &burst->chains[n]);
+        if (OVS_LIKELY(n >= VHOST_BURST)
+            || !vring_peek_any(ring, packed, burst, n)) {
             break;
         }
+        n++;
     }
-
     burst->n_chains = n;
     return n;
 }
 
-/* Takes up to VHOST_BURST chains off 'ring', a guest's transmit ring, and
- * fills in their 'head', 'n_desc', 'iov' and 'n_iov' in 'burst', with the
- * virtio-net header still in front, and 'burst->bytes' and 'fates'.  Returns
- * their number. */
+/* Takes up to VHOST_BURST chains off 'ring', a guest's transmit ring, into
+ * 'burst->chains', and fills in 'iov' and 'n_iov' of those frames of
+ * 'burst->store' that are not one plain buffer, with the virtio-net header
+ * still in front, and their 'fates'.  Returns their number. */
 unsigned int
 vring_peek(struct vhost_ring *ring, struct vhost_burst *burst)
 {
@@ -397,15 +385,13 @@ vring_peek(struct vhost_ring *ring, struct vhost_burst *burst)
 static void
 vring_use_in_order(struct vhost_ring *ring, const struct vhost_burst *burst)
 {
-    const struct vring_chain chain = {
-        .id = burst->store[burst->n_chains - 1].head,
-        .n_desc = burst->store[0].n_desc,
-    };
+    struct vring_chain chain = burst->chains[0].chain;
 
+    chain.id = burst->chains[burst->n_chains - 1].chain.id;
     vring_use(ring, ring->is_packed, &chain, 0);
     for (unsigned int i = 1; i < burst->n_chains; i++) {
         if (ring->is_packed) {
-            vring_packed_advance(ring, burst->store[i].n_desc,
+            vring_packed_advance(ring, burst->chains[i].chain.n_desc,
                                  &ring->next_used, &ring->used_wrap);
         } else {
             ring->next_used++;
@@ -423,13 +409,7 @@ vring_release(struct vhost_ring *ring, const struct vhost_burst *burst)
         return vring_publish(ring);
     }
     for (unsigned int i = 0; i < burst->n_chains; i++) {
-        const struct vhost_frame *frame = &burst->store[i];
-        const struct vring_chain chain = {
-            .id = frame->head,
-            .n_desc = frame->n_desc,
-        };
-
-        vring_use(ring, ring->is_packed, &chain, 0);
+        vring_use(ring, ring->is_packed, &burst->chains[i].chain, 0);
     }
     return vring_publish(ring);
 }
@@ -473,34 +453,6 @@ vring_wake(struct vhost_ring *ring)
 
 /* Transmit: the guest's receive rings */
 
-static inline unsigned int ALWAYS_INLINE
-vring_take__(struct vhost_ring *ring, bool packed, const uint32_t lens[],
-             unsigned int n, struct vring_buffer buffers[])
-{
-    unsigned int i;
-
-    for (i = 0; i < n && !ring->broken; i++) {
-        uint32_t to_fetch = MIN(lens[i], ring->hdr_len + VRING_PREFETCH_WRITE);
-        struct vring_position start = vring_tell(ring);
-        struct vring_buffer *buffer = &buffers[i];
-
-        if (!vring_next_plain(ring, packed, buffer)) {
-            break;
-        }
-        if (OVS_UNLIKELY(buffer->chain.len < lens[i])) {
-            vring_seek(ring, start);
-            break;
-        }
-        /* The header may well be there already, see tx.c. */
-        for (uint32_t j = (vring_hdr_is_apart(ring, buffer->p)
-                           ? ring->hdr_len : 0);
-             j < to_fetch; j += CACHE_LINE_SIZE) {
-            prefetch_write(buffer->p + j);
-        }
-    }
-    return i;
-}
-
 /* Finds a buffer in one piece for each of 'n' frames on 'ring', a guest's
  * receive ring, and gets it ready for being written.  'lens' are the lengths
  * of the frames, headers included.  Stops before a chain that is not such a
@@ -512,9 +464,12 @@ unsigned int
 vring_take(struct vhost_ring *ring, const uint32_t lens[], unsigned int n,
            struct vring_buffer buffers[])
 {
+    if (OVS_UNLIKELY(ring->broken != NULL)) {
+        return 0;
+    }
     return (ring->is_packed
-            ? vring_take__(ring, true, lens, n, buffers)
-            : vring_take__(ring, false, lens, n, buffers));
+            ? vring_take_plain(ring, true, true, lens, n, buffers)
+            : vring_take_plain(ring, false, true, lens, n, buffers));
 }
 
 /* Gives the guest 'n' buffers; 'lens' says how many bytes of each were filled.

@@ -40,8 +40,7 @@
 
 #include "util.h"
 #include "vhost/memory.h"
-
-struct vhost_burst;
+#include "vhost/vhost.h"
 
 #ifdef WORDS_BIGENDIAN
 #error "virtio is little-endian and this code does not swap bytes."
@@ -70,24 +69,11 @@ struct vring_config {
     uint16_t used_base;         /* ring's wrap counter is in bit 15. */
 };
 
-/* One descriptor chain. */
-struct vring_chain {
-    uint16_t id;                /* Split: head's index.  Packed: buffer id. */
-    uint16_t n_desc;            /* Packed: descriptors in the ring. */
-    uint32_t len;               /* Bytes of its buffers. */
-};
-
 /* Where vring_gather() puts what it finds. */
 struct vring_scratch {
     unsigned int n_chains;
     struct vring_chain chains[VRING_MAX_CHAINS];
     struct iovec iov[];         /* VHOST_BURST_IOV elements. */
-};
-
-/* A chain of one buffer, as nearly all are. */
-struct vring_buffer {
-    struct vring_chain chain;
-    uint8_t *p;                 /* 'chain.len' bytes of guest memory. */
 };
 
 struct vhost_ring {
@@ -126,7 +112,7 @@ struct vhost_ring {
     uint16_t n_unpublished;     /* Given back, but not shown to the guest. */
     uint16_t signalled;         /* 'next_used' when last weighing a call. */
     bool signalled_valid;
-    unsigned int region;        /* Hint for guest_memory_translate(). */
+    const struct guest_region *region; /* Hint: guest_memory_translate(). */
     uint8_t n_blind_hdrs;       /* Headers to write without a look: tx.c. */
 
     /* Packed: the first of the used descriptors that are not published yet.
