@@ -420,8 +420,9 @@ static bool
 program_fits(const struct action_program *p, const struct vhost_frame *frame,
              struct action_layers *layers)
 {
-    uint32_t shape = shape_parse(frame->data, frame->data_len,
-                                 frame->data_len + frame->tail_len);
+    uint32_t len = frame->data_len + frame->tail_len;
+    uint32_t shape = (frame->data_len < MIN(len, SHAPE_MAX_HEADER)
+                      ? FLOW_SHAPE_NONE : shape_parse(frame->data, len));
     const struct action_headers *headers = flow_shape_headers(shape);
     static const struct action_headers unknown;
     bool fits = action_program_fits(p, frame, headers, layers);

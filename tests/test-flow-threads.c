@@ -52,9 +52,6 @@
 #define N_FAMILIES 6
 #define LONELY_PORT 99
 
-/* What vhost_peek() copies of a frame, see vhost/vhost.h. */
-#define SNAPSHOT 128
-
 /* A frame and the flow that a writer puts for it and deletes again. */
 struct frame {
     uint8_t bytes[RANDOM_FRAME_MAX];
@@ -117,7 +114,7 @@ make_frame(struct frame *f, const struct frame *base)
             f->len = random_frame(f->bytes);
             f->in_port = flow_model_port();
         }
-    } while (!shape_parse(f->bytes, f->len, f->len));
+    } while (!shape_parse(f->bytes, f->len));
 }
 
 static void
@@ -233,7 +230,7 @@ read_burst(struct worker *reader, struct flow_cache *cache,
         const struct frame *f = lookup.frames[i];
 
         burst.frames[i] = (struct flow_cache_frame) {
-            f->bytes, MIN(f->len, SNAPSHOT), f->len,
+            f->bytes, f->len,
         };
     }
     reader->n_hits += flow_cache_lookup(cache, reader->in_port, &burst,
@@ -268,7 +265,7 @@ reader_main(void *reader_)
     unsigned int n_writers;
 
     random_set_seed(reader->seed);
-    cache = flow_cache_create(t->table, FLOW_CACHE_MIN << random_range(8));
+    cache = flow_cache_create(t->table, FLOW_CACHE_MIN << random_range(8), 0);
     do {
         for (int n = random_range(16); n >= 0; n--) {
             read_burst(reader, cache, smc);

@@ -115,7 +115,7 @@ test_key(int n, unsigned int n_shapes)
         check_head(frame, len, random_range(len + 1), &key, tcp_flags);
 
         /* A snapshot suffices for all frames with a shape. */
-        shape = shape_parse(frame, len, len);
+        shape = shape_parse(frame, len);
         ovs_assert(check_head(frame, len, MIN(len, SNAPSHOT), &key, tcp_flags)
                    || !shape);
         if (shape && !seen[shape]) {
@@ -254,7 +254,7 @@ cache_frame_init(struct cache_frame *cf, const uint8_t *bytes, size_t len)
     cf->room = xmalloc(size);
     random_bytes(cf->room, size);
     memcpy(cf->room, bytes, data_len);
-    cf->frame = (struct flow_cache_frame) { cf->room, data_len, len };
+    cf->frame = (struct flow_cache_frame) { cf->room, len };
 }
 
 /* Looks up a single frame. */
@@ -300,7 +300,7 @@ cache_test_lookup(struct cache_test *t, const struct test_frame *f)
         again = cache_lookup(t->cache, f->in_port, f->bytes, f->len,
                              &cache_key, &tcp_flags_hit);
         ovs_assert(again == (cache_key.shape ? mf : NULL));
-        ovs_assert(shape_parse(f->bytes, f->len, f->len) == cache_key.shape);
+        ovs_assert(shape_parse(f->bytes, f->len) == cache_key.shape);
     } else {
         ovs_assert(!flow_model_matches(&t->model, &flow));
 
@@ -365,7 +365,7 @@ test_flow_cache(struct ovs_cmdl_context *ctx)
 
     t->model.table = megaflow_table_create();
     t->cache = flow_cache_create(t->model.table,
-                                 random_one_in(2) ? 16 : 4096);
+                                 random_one_in(2) ? 16 : 4096, 0);
     for (int n = rounds; n > 0; n--) {
         struct test_frame *f = &t->frames[random_range(
             ARRAY_SIZE(t->frames))];
@@ -483,7 +483,7 @@ static void
 test_flow_union(struct ovs_cmdl_context *ctx OVS_UNUSED)
 {
     struct megaflow_table *table = megaflow_table_create();
-    struct flow_cache *cache = flow_cache_create(table, 1024);
+    struct flow_cache *cache = flow_cache_create(table, 1024, 0);
     struct match match;
     struct flow_key key;
     uint16_t tcp_flags;
@@ -545,7 +545,7 @@ static void
 test_flow_tags(struct ovs_cmdl_context *ctx)
 {
     struct megaflow_table *table = megaflow_table_create();
-    struct flow_cache *cache = flow_cache_create(table, FLOW_CACHE_MIN);
+    struct flow_cache *cache = flow_cache_create(table, FLOW_CACHE_MIN, 0);
     uint8_t frame[sizeof tcp_frame];
     struct flow_cache_key cache_key;
     struct flow_key key;

@@ -71,6 +71,7 @@ struct flow_cache {
     struct tags *tags;          /* and what follows them: one for each. */
     uint32_t set_mask;
     uint64_t seed;              /* So that nobody can aim at a set. */
+    unsigned int slot;          /* Where its thread counts. */
 
     /* The in_port last looked up, valid while 'ports_seq' is the table's. */
     odp_port_t in_port;
@@ -110,11 +111,13 @@ cache_size(const struct flow_cache *cache)
 }
 
 struct flow_cache *
-flow_cache_create(struct megaflow_table *table, unsigned int n_entries)
+flow_cache_create(struct megaflow_table *table, unsigned int n_entries,
+                  unsigned int slot)
 {
     struct flow_cache *cache = xzalloc(sizeof *cache);
 
     cache->table = table;
+    cache->slot = slot;
     cache->set_mask = ROUND_UP_POW2(n_entries) / SET_WAYS - 1;
     cache->entries = map_zeros(cache_size(cache));
     cache->tags = (struct tags *) (cache->entries
@@ -305,7 +308,7 @@ make_keys(struct flow_cache *cache, odp_port_t in_port,
         struct flow_cache_key *key = &burst->store[n_runs];
         const struct flow_union *u = NULL;
 
-        uint32_t shape = shape_parse(f->data, f->data_len, f->len);
+        uint32_t shape = shape_parse(f->data, f->len);
 
         if (OVS_LIKELY(port && shape)) {
             u = ovsrcu_get(struct flow_union *, &port->unions[shape]);
@@ -424,6 +427,13 @@ flow_cache_lookup(struct flow_cache *cache, odp_port_t in_port,
         for (; i < run->end; i++) {
             burst->flows[i] = mf;
             burst->keys[i] = run->key;
+        }
+    }
+    for (const struct run *run = runs; run < runs + n_runs; run++) {
+        const struct megaflow *mf = burst->flows[run->end - 1];
+
+        if (OVS_LIKELY(mf)) {
+            megaflow_prefetch(mf, cache->slot);
         }
     }
     return n_hits;

@@ -43,7 +43,8 @@ flow_key_extract_head(const void *data, size_t data_len, size_t len,
 
     /* Below, miniflow_extract() is told that the whole frame is there.  It is
      * known not to read beyond the header of a frame that has a shape. */
-    if (data_len < len && !shape_parse(data, data_len, len)) {
+    if (data_len < len
+        && (data_len < SHAPE_MAX_HEADER || !shape_parse(data, len))) {
         return false;
     }
 

@@ -136,10 +136,6 @@ void megaflow_count(struct megaflow *mf, unsigned int slot,
                     long long int now);
 void megaflow_get_stats(const struct megaflow *, struct megaflow_stats *);
 
-/* Asks the processor to fetch what running the program and counting in 'slot'
- * will read, of a flow that flow_cache_lookup() found. */
-void megaflow_prefetch(const struct megaflow *, unsigned int slot);
-
 /* Table */
 
 struct megaflow_table;
@@ -238,11 +234,10 @@ const struct action_headers *flow_shape_headers(uint32_t shape);
 #define FLOW_CACHE_READABLE 96
 
 /* A first-pass frame (recirc_id 0, no tunnel or conntrack state, mark and
- * priority zero): its first 'data_len' of 'len' bytes, which are 'len' or
- * VHOST_SNAPSHOT at least. */
+ * priority zero) of 'len' bytes, the first FLOW_CACHE_READABLE of which, if it
+ * has so many, are at 'data'. */
 struct flow_cache_frame {
     const uint8_t *data;
-    uint32_t data_len;
     uint32_t len;
 };
 
@@ -272,14 +267,17 @@ struct flow_cache_burst {
 };
 
 /* 'n_entries' is FLOW_CACHE_MIN to FLOW_CACHE_MAX, rounded up to a power of
- * two.  Takes constant time; memory for entries is used as they are.  Any
- * thread may create and destroy a cache; it is freed after a grace period. */
+ * two.  'slot' is that in which the thread that the cache is for counts.
+ * Takes constant time; memory for entries is used as they are.  Any thread may
+ * create and destroy a cache; it is freed after a grace period. */
 struct flow_cache *flow_cache_create(struct megaflow_table *,
-                                     unsigned int n_entries);
+                                     unsigned int n_entries,
+                                     unsigned int slot);
 void flow_cache_destroy(struct flow_cache *);
 
-/* Looks up the first 'n' frames of the burst, received on 'in_port'.  Returns
- * the number of hits. */
+/* Looks up the first 'n' frames of the burst, received on 'in_port', and asks
+ * the processor to fetch what running programs and counting will read of the
+ * flows.  Returns the number of hits. */
 unsigned int flow_cache_lookup(struct flow_cache *, odp_port_t in_port,
                                struct flow_cache_burst *, unsigned int n);
 

@@ -113,24 +113,26 @@ parse_l4(const uint8_t *l4, size_t size, uint8_t proto, bool ipv6)
 static inline int
 parse_ipv4(const uint8_t *l3, size_t size)
 {
+    int l4, base = SHAPE_IPV4;
     size_t tot_len;
     uint16_t frag;
-    int l4, base;
 
-    if (size < IP_HEADER_LEN || IP_IHL(l3[0]) * 4 != IP_HEADER_LEN) {
+    if (size < IP_HEADER_LEN || IP_IHL(l3[0]) != IP_HEADER_LEN / 4) {
         return -1;
     }
+    /* The difference wraps around if there is less than 'tot_len'. */
     tot_len = get_u16(l3 + 2);
-    if (tot_len > size || tot_len < IP_HEADER_LEN
-        || size - tot_len > UINT16_MAX) {
+    if (size - tot_len > UINT16_MAX || tot_len < IP_HEADER_LEN) {
         return -1;
     }
 
     frag = get_u16(l3 + 6);
-    if (frag & IP_FRAG_OFF_MASK) {
-        return SHAPE_IPV4_LATER;
+    if (OVS_UNLIKELY(frag & (IP_FRAG_OFF_MASK | IP_MORE_FRAGMENTS))) {
+        if (frag & IP_FRAG_OFF_MASK) {
+            return SHAPE_IPV4_LATER;
+        }
+        base = SHAPE_IPV4_FIRST;
     }
-    base = frag & IP_MORE_FRAGMENTS ? SHAPE_IPV4_FIRST : SHAPE_IPV4;
     l4 = parse_l4(l3 + IP_HEADER_LEN, tot_len - IP_HEADER_LEN, l3[9], false);
     return l4 < 0 ? l4 : base + l4;
 }
@@ -189,7 +191,7 @@ parse_ethertype(uint16_t type, const uint8_t *l3, size_t size)
 }
 
 uint32_t
-shape_parse(const uint8_t *data, size_t data_len, size_t len)
+shape_parse(const uint8_t *data, size_t len)
 {
     const size_t tag_and_type = VLAN_HEADER_LEN + sizeof(ovs_be16);
     size_t ofs = 2 * ETH_ADDR_LEN;
@@ -197,7 +199,7 @@ shape_parse(const uint8_t *data, size_t data_len, size_t len)
     uint16_t type;
     int kind;
 
-    if (len < ETH_HEADER_LEN || data_len < MIN(len, SHAPE_MAX_HEADER)) {
+    if (len < ETH_HEADER_LEN) {
         return FLOW_SHAPE_NONE;
     }
 

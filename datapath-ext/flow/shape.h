@@ -63,10 +63,10 @@ BUILD_ASSERT_DECL(FLOW_N_SHAPES <= 64);
                           + IPV6_HEADER_LEN + TCP_HEADER_LEN)
 #define SHAPE_WORDS DIV_ROUND_UP(SHAPE_MAX_HEADER, 8)
 
-/* Returns the shape of a frame of which 'data_len' of 'len' bytes are at
- * 'data', or FLOW_SHAPE_NONE.  If it returns a shape, 'data' holds all that
- * miniflow_extract() would read from the whole frame. */
-uint32_t shape_parse(const uint8_t *data, size_t data_len, size_t len);
+/* Returns the shape of a frame of 'len' bytes, the first SHAPE_MAX_HEADER of
+ * which, if it has so many, are at 'data', or FLOW_SHAPE_NONE.  If it returns a
+ * shape, these are all that miniflow_extract() would read from the frame. */
+uint32_t shape_parse(const uint8_t *data, size_t len);
 
 /* Bytes of header that a shape covers, at most SHAPE_MAX_HEADER. */
 unsigned int shape_header_len(uint32_t shape);

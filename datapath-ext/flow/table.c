@@ -131,13 +131,6 @@ megaflow_count(struct megaflow *mf, unsigned int slot, uint64_t n_packets,
     }
 }
 
-void
-megaflow_prefetch(const struct megaflow *mf, unsigned int slot)
-{
-    OVS_PREFETCH(ovsrcu_get(struct action_program *, &mf->program));
-    OVS_PREFETCH_WRITE(&mf->counters[slot]);
-}
-
 /* Everything counted since the flow was created. */
 static void
 sum_counters(const struct megaflow *mf, struct megaflow_stats *stats)

@@ -105,7 +105,6 @@ classify(struct pmd *pmd, const struct port *in)
     struct flow_cache *cache = ovsrcu_get(struct flow_cache *, &pmd->cache);
     struct main_road *mr = pmd->main;
     struct flow_cache_burst *lookup = &mr->lookup;
-    const struct megaflow *last = NULL;
     unsigned int n = mr->burst.n;
     unsigned int n_hits;
 
@@ -115,18 +114,15 @@ classify(struct pmd *pmd, const struct port *in)
         const struct vhost_frame *frame = mr->burst.frames[i];
 
         lookup->frames[i] = (struct flow_cache_frame) {
-            frame->data, frame->data_len, frame->data_len + frame->tail_len,
+            frame->data, frame->data_len + frame->tail_len,
         };
     }
     n_hits = flow_cache_lookup(cache, in->port_no, lookup, n);
-    for (unsigned int i = 0; i < n; i++) {
-        if (OVS_UNLIKELY(!lookup->flows[i])) {
+    for (unsigned int i = 0; OVS_UNLIKELY(n_hits < n) && i < n; i++) {
+        if (!lookup->flows[i]) {
             lookup->flows[i] = classify_slowly(pmd, cache, mr->burst.frames[i],
                                                in, lookup->keys[i],
                                                &lookup->tcp_flags[i]);
-        } else if (lookup->flows[i] != last) {
-            last = lookup->flows[i];
-            megaflow_prefetch(last, pmd->slot);
         }
     }
     pmd_count(pmd, PMD_CACHE_HIT, n_hits);
@@ -269,10 +265,11 @@ output_to_guest(struct pmd *pmd, struct port *out,
     }
     output = get_output(pmd, out, n);
     for (unsigned int i = 0; i < n; i++) {
-        output->frames[output->n++] = (OVS_UNLIKELY(edits_follow)
-                                       ? clone_frame(mr, frames[i])
-                                       : frames[i]);
+        output->frames[output->n + i] = (OVS_UNLIKELY(edits_follow)
+                                         ? clone_frame(mr, frames[i])
+                                         : frames[i]);
     }
+    output->n += n;
 }
 
 /* Execute */
@@ -375,6 +372,8 @@ struct run {
     unsigned int first, end;
     struct megaflow *flow;
     const struct action_program *program;
+    uint64_t n_bytes;
+    uint16_t tcp_flags;         /* Bitwise OR. */
 };
 
 /* Takes the frames of 'run' to their outputs and makes it empty. */
@@ -384,23 +383,18 @@ finish_run(struct pmd *pmd, struct port *in, struct run *run)
     struct vhost_frame *const *frames = &pmd->main->burst.frames[run->first];
     struct port_books *books = port_books(in, pmd->slot);
     unsigned int n = run->end - run->first;
-    uint16_t tcp_flags = 0;
-    uint64_t n_bytes = 0;
     int fate;
 
     if (!n) {
         return;
-    }
-    for (unsigned int i = 0; i < n; i++) {
-        n_bytes += frames[i]->data_len + frames[i]->tail_len;
-        tcp_flags |= pmd->main->lookup.tcp_flags[run->first + i];
     }
     fate = run_program(pmd, run->program, in, frames,
                        &pmd->main->layers[run->first], n);
     if (fate == PORT_DROP_ACTION) {
         action_program_count_drops(run->program, n);
     }
-    megaflow_count(run->flow, pmd->slot, n, n_bytes, tcp_flags, pmd->now);
+    megaflow_count(run->flow, pmd->slot, n, run->n_bytes, run->tcp_flags,
+                   pmd->now);
     port_count(fate < 0 ? &books->forwarded : &books->dropped[fate], n);
     run->first = run->end;
 }
@@ -410,12 +404,16 @@ static inline void
 add_to_run(struct pmd *pmd, struct port *in, struct run *run, unsigned int i,
            struct megaflow *flow, const struct action_program *program)
 {
+    const struct vhost_frame *frame = pmd->main->burst.frames[i];
+
     if (OVS_UNLIKELY(run->end != i || run->flow != flow
                      || run->program != program)) {
         finish_run(pmd, in, run);
-        *run = (struct run) { i, i, flow, program };
+        *run = (struct run) { i, i, flow, program, 0, 0 };
     }
     run->end++;
+    run->n_bytes += frame->data_len + frame->tail_len;
+    run->tcp_flags |= pmd->main->lookup.tcp_flags[i];
 }
 
 /* Returns true if an earlier frame of the same microflow is at the upcall

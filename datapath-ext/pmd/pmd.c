@@ -196,7 +196,8 @@ pmd_renew_cache(struct pmd *pmd)
                                                   &pmd->cache);
 
     ovsrcu_set(&pmd->cache, flow_cache_create(pmd->env->flows,
-                                              pmd->env->cache_entries));
+                                              pmd->env->cache_entries,
+                                              pmd->slot));
     flow_cache_destroy(old);
 }
 
