@@ -90,8 +90,11 @@ guest_memory_translate(const struct guest_memory *mem,
     const struct guest_region *r = *hint;
     uint64_t offset = gpa - r->gpa;
 
+    uint64_t end;
+
     /* An address below the region wraps around to a huge offset. */
-    if (OVS_LIKELY(offset < r->size && len <= r->size - offset)) {
+    if (OVS_LIKELY(!__builtin_add_overflow(offset, len, &end)
+                   && end <= r->size)) {
         return r->hva + offset;
     }
     return guest_memory_search(mem, hint, gpa, len);

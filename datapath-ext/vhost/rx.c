@@ -61,9 +61,9 @@ frame_pull(const struct vhost_ring *ring, struct vhost_frame *frame,
     frame->iov = iov;
 }
 
-/* Same for a frame in the plain buffer at 'p'; 'tail' is where to say where the
- * tail is.  The header is only copied if it is to be read: it lies in a cache
- * line of its own in many a guest, so this is one less to fetch from the
+/* Same for a frame in the plain buffer at 'p'; 'tail' is where to say where
+ * the tail is.  The header is only copied if it is to be read: it lies in a
+ * cache line of its own in many a guest, so this is one less to fetch from the
  * guest's core. */
 static inline void
 frame_snapshot(const struct vhost_ring *ring, struct vhost_frame *frame,
@@ -155,13 +155,13 @@ burst_init(struct vhost_burst *burst, struct vhost_queue_stats *stats)
 
         if (OVS_LIKELY(drop == VHOST_N_DROPS)) {
             burst->frames[n++] = &burst->store[i];
-            n_bytes += burst->chains[i].chain.len - ring->hdr_len;
+            n_bytes += burst->chains[i].chain.len;
         } else {
             vhost_stat_add(&stats->drops[drop], 1);
         }
     }
     burst->n = n;
-    return n_bytes;
+    return n_bytes - n * ring->hdr_len;
 }
 
 unsigned int

@@ -113,21 +113,6 @@ vring_packed_walk_table(struct vhost_ring *ring,
     }
 }
 
-/* Gets the caches ready for the next 'n' chains, if they are short. */
-static inline void ALWAYS_INLINE
-vring_packed_prefetch(const struct vhost_ring *ring, unsigned int n)
-{
-    const unsigned int per_line = CACHE_LINE_SIZE
-                                  / sizeof(struct vring_packed_desc);
-
-    for (unsigned int i = 0; i < n; i += per_line) {
-        unsigned int slot = ring->next_avail + i;
-
-        slot = slot < ring->size ? slot : slot - ring->size;
-        OVS_PREFETCH(&ring->packed.desc[MIN(slot, ring->size - 1)]);
-    }
-}
-
 /* Takes the next chain, adding its pieces to 'sg'.  Returns false if there is
  * none or the ring is broken.
  *
@@ -190,31 +175,35 @@ vring_packed_take_plain(struct vhost_ring *ring, bool to_guest,
                         const uint32_t lens[], unsigned int n,
                         struct vring_buffer buffers[])
 {
-    const uint16_t mask = PACKED_AVAIL | PACKED_USED | VRING_PLAIN_MASK;
+    const struct vring_reach reach = vring_get_reach(ring, to_guest);
     const struct vring_packed_desc *desc = ring->packed.desc;
-    uint16_t flags = (VRING_PLAIN_FLAGS(to_guest)
-                      | (ring->avail_wrap ? PACKED_AVAIL : PACKED_USED));
-    uint16_t slot = ring->next_avail;
+    /* The flags, where they are in the second half of a descriptor. */
+    const uint64_t wraps = (uint64_t) (PACKED_AVAIL | PACKED_USED) << 48;
+    const uint64_t mask = wraps | (uint64_t) VRING_PLAIN_MASK << 48;
+    uint64_t flags = ((uint64_t) VRING_PLAIN_FLAGS(to_guest) << 48
+                      | (uint64_t) (ring->avail_wrap ? PACKED_AVAIL
+                                    : PACKED_USED) << 48);
+    unsigned int slot = ring->next_avail;
     unsigned int i;
 
     for (i = 0; i < n; i++) {
-        const struct vring_packed_desc *d = &desc[slot];
-        uint64_t rest = guest_load64_acquire(&d->len);
+        uint64_t rest = guest_load64_acquire(&desc[slot].len);
         uint32_t len = rest;
 
-        if (((rest >> 48) & mask) != flags
-            || !vring_set_buffer(ring, to_guest, guest_load64(&d->addr), len,
+        if ((rest & mask) != flags
+            || !vring_set_buffer(ring, reach, to_guest,
+                                 guest_load64(&desc[slot].addr), len,
                                  rest >> 32, to_guest ? lens[i] : len,
                                  &buffers[i])) {
             break;
         }
         if (OVS_UNLIKELY(++slot == ring->size)) {
             slot = 0;
-            flags ^= PACKED_AVAIL | PACKED_USED;
+            flags ^= wraps;
         }
     }
     ring->next_avail = slot;
-    ring->avail_wrap = flags & PACKED_AVAIL;
+    ring->avail_wrap = flags & (uint64_t) PACKED_AVAIL << 48;
     return i;
 }
 

@@ -245,17 +245,40 @@ vring_prefetch_frame(const struct vhost_ring *ring, bool first,
     }
 }
 
-/* Gets the caches ready for writing 'len' bytes to the buffer at 'p'.  The
- * header may well be there already, see tx.c. */
-static inline void ALWAYS_INLINE
-vring_prefetch_room(const struct vhost_ring *ring, const uint8_t *p,
-                    uint32_t len)
-{
-    const uint8_t *end = p + MIN(len, ring->hdr_len + VRING_PREFETCH_WRITE);
+/* The bytes of plain buffers that are worth prefetching: those from 'first' to
+ * 'end' - 1 that will be used.  Constants of a ring, to be kept in
+ * registers. */
+struct vring_reach {
+    uint32_t first, end;
+};
 
-    for (p += vring_hdr_is_apart(ring, p) ? ring->hdr_len : 0; p < end;
-         p += CACHE_LINE_SIZE) {
-        prefetch_write(p);
+static inline struct vring_reach
+vring_get_reach(const struct vhost_ring *ring, bool to_guest)
+{
+    return (struct vring_reach) {
+        .first = to_guest || !ring->reads_hdr ? ring->hdr_len : 0,
+        .end = ring->hdr_len + (to_guest ? VRING_PREFETCH_WRITE
+                                         : VRING_PREFETCH_READ),
+    };
+}
+
+/* Gets the caches ready for reading, or if it is 'to_guest' for writing, the
+ * first 'used' bytes of the buffer at 'p'.  If the header has a cache line of
+ * its own, that is left out: it may well be there already, see tx.c. */
+static inline void ALWAYS_INLINE
+vring_prefetch_buffer(struct vring_reach reach, bool to_guest,
+                      const uint8_t *p, uint32_t used)
+{
+    const uint8_t *end = p + MIN(used, reach.end);
+    const uint8_t *line = (const uint8_t *) ROUND_DOWN(
+        (uintptr_t) p + reach.first, CACHE_LINE_SIZE);
+
+    for (; line < end; line += CACHE_LINE_SIZE) {
+        if (to_guest) {
+            prefetch_write(line);
+        } else {
+            OVS_PREFETCH(line);
+        }
     }
 }
 
@@ -263,9 +286,9 @@ vring_prefetch_room(const struct vhost_ring *ring, const uint8_t *p,
  * gets the caches ready for what will be done to its first 'used' bytes.
  * Returns false if it will not do. */
 static inline bool ALWAYS_INLINE
-vring_set_buffer(struct vhost_ring *ring, bool to_guest, uint64_t addr,
-                 uint32_t len, uint16_t id, uint32_t used,
-                 struct vring_buffer *buffer)
+vring_set_buffer(struct vhost_ring *ring, struct vring_reach reach,
+                 bool to_guest, uint64_t addr, uint32_t len, uint16_t id,
+                 uint32_t used, struct vring_buffer *buffer)
 {
     uint8_t *p = guest_memory_translate(ring->memory, &ring->region, addr,
                                         len);
@@ -273,11 +296,7 @@ vring_set_buffer(struct vhost_ring *ring, bool to_guest, uint64_t addr,
     if (OVS_UNLIKELY(!p || len < used)) {
         return false;
     }
-    if (to_guest) {
-        vring_prefetch_room(ring, p, used);
-    } else {
-        vring_prefetch_frame(ring, true, p, used);
-    }
+    vring_prefetch_buffer(reach, to_guest, p, used);
     buffer->chain.id = id;
     buffer->chain.n_desc = 1;
     buffer->chain.len = len;

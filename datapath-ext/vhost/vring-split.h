@@ -166,19 +166,6 @@ vring_split_n_avail(struct vhost_ring *ring, unsigned int enough)
     return n;
 }
 
-/* Gets the caches ready for the next 'n' chains. */
-static inline void ALWAYS_INLINE
-vring_split_prefetch(const struct vhost_ring *ring, unsigned int n)
-{
-    for (unsigned int i = 0; i < n; i++) {
-        uint16_t slot = (ring->next_avail + i) & (ring->size - 1);
-        uint16_t head = guest_load16(&ring->split.avail->ring[slot]);
-
-        /* Only a hint: the index is read again, and checked, when used. */
-        OVS_PREFETCH(&ring->split.desc[head & (ring->size - 1)]);
-    }
-}
-
 /* Takes the next chain, adding its pieces to 'sg'.  Returns false if there is
  * none or the ring is broken. */
 static inline bool
@@ -209,30 +196,31 @@ vring_split_take_plain(struct vhost_ring *ring, bool to_guest,
                        const uint32_t lens[], unsigned int n,
                        struct vring_buffer buffers[])
 {
-    const uint16_t mask = ring->size - 1;
-    uint16_t next = ring->next_avail;
+    const struct vring_reach reach = vring_get_reach(ring, to_guest);
+    const struct vring_avail *avail = ring->split.avail;
+    const struct vring_desc *desc = ring->split.desc;
+    const unsigned int mask = ring->size - 1;
+    unsigned int next = ring->next_avail;
     unsigned int i;
 
     n = MIN(n, vring_split_n_avail(ring, n));
     for (i = 0; i < n; i++) {
-        uint16_t head = guest_load16(&ring->split.avail->ring[next & mask]);
-        const struct vring_desc *d = &ring->split.desc[head];
+        unsigned int head = guest_load16(&avail->ring[(next + i) & mask]);
         uint64_t rest;
         uint32_t len;
 
         if (OVS_UNLIKELY(head > mask)) {
             break;
         }
-        len = rest = guest_load64(&d->len);
+        len = rest = guest_load64(&desc[head].len);
         if (((rest >> 32) & VRING_PLAIN_MASK) != VRING_PLAIN_FLAGS(to_guest)
-            || !vring_set_buffer(ring, to_guest, guest_load64(&d->addr), len,
-                                 head, to_guest ? lens[i] : len,
-                                 &buffers[i])) {
+            || !vring_set_buffer(ring, reach, to_guest,
+                                 guest_load64(&desc[head].addr), len, head,
+                                 to_guest ? lens[i] : len, &buffers[i])) {
             break;
         }
-        next++;
     }
-    ring->next_avail = next;
+    ring->next_avail = next + i;
     return i;
 }
 
@@ -247,6 +235,26 @@ vring_split_use(struct vhost_ring *ring, const struct vring_chain *chain,
     elem->id = chain->id;
     elem->len = len;
     ring->next_used++;
+}
+
+/* Same for a burst of 'n' chains. */
+static inline void
+vring_split_use_plain(struct vhost_ring *ring,
+                      const struct vring_buffer buffers[],
+                      const uint32_t lens[], unsigned int n)
+{
+    const unsigned int mask = ring->size - 1;
+    struct vring_used *used = ring->split.used;
+    unsigned int next = ring->next_used;
+
+    for (unsigned int i = 0; i < n; i++) {
+        struct vring_used_elem *elem = &used->ring[(next + i) & mask];
+
+        elem->id = buffers[i].chain.id;
+        elem->len = lens[i];
+    }
+    ring->next_used += n;
+    ring->n_unpublished += n;
 }
 
 /* Shows the guest what was given back. */

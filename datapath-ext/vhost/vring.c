@@ -357,26 +357,9 @@ vring_peek__(struct vhost_ring *ring, bool packed, struct vhost_burst *burst)
 unsigned int
 vring_peek(struct vhost_ring *ring, struct vhost_burst *burst)
 {
-    unsigned int n;
-
-    if (ring->is_packed) {
-        /* The guest is about to write to the next descriptors of an empty
-         * ring: leave it the cache lines. */
-        if (vring_packed_is_empty(ring)) {
-            burst->n_chains = 0;
-            return 0;
-        }
-        vring_packed_prefetch(ring, VHOST_BURST);
-        return vring_peek__(ring, true, burst);
-    }
-
-    n = vring_split_n_avail(ring, VHOST_BURST);
-    if (!n) {
-        burst->n_chains = 0;
-        return 0;
-    }
-    vring_split_prefetch(ring, MIN(n, VHOST_BURST));
-    return vring_peek__(ring, false, burst);
+    return (ring->is_packed
+            ? vring_peek__(ring, true, burst)
+            : vring_peek__(ring, false, burst));
 }
 
 /* Gives all chains of 'burst' back as if they were one, which saves the guest
@@ -389,13 +372,13 @@ vring_use_in_order(struct vhost_ring *ring, const struct vhost_burst *burst)
 
     chain.id = burst->chains[burst->n_chains - 1].chain.id;
     vring_use(ring, ring->is_packed, &chain, 0);
+    if (!ring->is_packed) {
+        ring->next_used += burst->n_chains - 1;
+        return;
+    }
     for (unsigned int i = 1; i < burst->n_chains; i++) {
-        if (ring->is_packed) {
-            vring_packed_advance(ring, burst->chains[i].chain.n_desc,
-                                 &ring->next_used, &ring->used_wrap);
-        } else {
-            ring->next_used++;
-        }
+        vring_packed_advance(ring, burst->chains[i].chain.n_desc,
+                             &ring->next_used, &ring->used_wrap);
     }
 }
 
@@ -481,9 +464,7 @@ vring_give(struct vhost_ring *ring, const struct vring_buffer buffers[],
     if (ring->is_packed) {
         vring_packed_use_plain(ring, buffers, lens, n);
     } else {
-        for (unsigned int i = 0; i < n; i++) {
-            vring_use(ring, false, &buffers[i].chain, lens[i]);
-        }
+        vring_split_use_plain(ring, buffers, lens, n);
     }
 }
 
