@@ -218,6 +218,30 @@ find_by_key(struct worker *reader, struct flow_smc *smc,
     return mf;
 }
 
+/* Checks what the cache, or else the classifier, says of frame 'i', which is
+ * in 'run'. */
+static void
+read_frame(struct worker *reader, struct flow_cache *cache,
+           struct flow_smc *smc, const struct lookup *lookup, unsigned int i,
+           const struct flow_cache_run *run)
+{
+    const struct frame *f = lookup->frames[i];
+    struct megaflow *mf = run->flow;
+
+    if (!mf) {
+        mf = find_by_key(reader, smc, f);
+        if (mf && random_one_in(2)) {
+            flow_cache_insert(cache, run->key, mf);
+        }
+    }
+    if (mf) {
+        check_found(reader, lookup, i, mf, flow_key_tcp_flags(&f->key));
+    } else {
+        check_none(lookup, i);
+        reader->n_none++;
+    }
+}
+
 static void
 read_burst(struct worker *reader, struct flow_cache *cache,
            struct flow_smc *smc)
@@ -235,23 +259,15 @@ read_burst(struct worker *reader, struct flow_cache *cache,
     }
     reader->n_hits += flow_cache_lookup(cache, reader->in_port, &burst,
                                         lookup.n);
-    for (unsigned int i = 0; i < lookup.n; i++) {
-        const struct frame *f = lookup.frames[i];
+    for (unsigned int i = 0, j = 0; j < burst.n_runs; j++) {
+        const struct flow_cache_run *run = &burst.runs[j];
+        uint16_t tcp_flags = 0;
 
-        if (!burst.flows[i]) {
-            burst.flows[i] = find_by_key(reader, smc, f);
-            burst.tcp_flags[i] = flow_key_tcp_flags(&f->key);
-            if (burst.flows[i] && random_one_in(2)) {
-                flow_cache_insert(cache, burst.keys[i], burst.flows[i]);
-            }
+        for (; i < run->end; i++) {
+            tcp_flags |= lookup.frames[i]->tcp_flags;
+            read_frame(reader, cache, smc, &lookup, i, run);
         }
-        if (burst.flows[i]) {
-            check_found(reader, &lookup, i, burst.flows[i],
-                        burst.tcp_flags[i]);
-        } else {
-            check_none(&lookup, i);
-            reader->n_none++;
-        }
+        ovs_assert(!run->flow || run->tcp_flags == tcp_flags);
     }
 }
 

@@ -270,11 +270,12 @@ cache_lookup(struct flow_cache *cache, odp_port_t in_port,
     cache_frame_init(&cf, bytes, len);
     burst.frames[0] = cf.frame;
     n_hits = flow_cache_lookup(cache, in_port, &burst, 1);
-    ovs_assert(n_hits == (burst.flows[0] != NULL));
+    ovs_assert(burst.n_runs == 1 && burst.runs[0].end == 1);
+    ovs_assert(n_hits == (burst.runs[0].flow != NULL));
     free(cf.room);
-    *key = *burst.keys[0];
-    *tcp_flags = burst.tcp_flags[0];
-    return burst.flows[0];
+    *key = *burst.runs[0].key;
+    *tcp_flags = burst.runs[0].tcp_flags;
+    return burst.runs[0].flow;
 }
 
 /* Looks a frame up, and adds it to the cache if it was not there. */
@@ -313,6 +314,19 @@ cache_test_lookup(struct cache_test *t, const struct test_frame *f)
     }
 }
 
+static void
+check_same_key(const struct flow_cache_key *a, const struct flow_cache_key *b)
+{
+    ovs_assert(a->shape == b->shape);
+    ovs_assert(!a->shape
+               || (a->in_port == b->in_port
+                   && a->generation == b->generation
+                   && a->hash == b->hash
+                   && a->n_words == b->n_words
+                   && !memcmp(a->words, b->words,
+                              a->n_words * sizeof *a->words)));
+}
+
 /* Looks up a burst of frames like 'f', many of them equal to the one before,
  * all at once and one by one. */
 static void
@@ -334,25 +348,21 @@ cache_test_burst(struct cache_test *t, const struct test_frame *f)
         burst.frames[i] = copies[i].frame;
     }
     n_hits = flow_cache_lookup(t->cache, f->in_port, &burst, n);
-    for (unsigned int i = 0; i < n; i++) {
-        const struct flow_cache_key *key, *key1;
+    ovs_assert((burst.n_runs ? burst.runs[burst.n_runs - 1].end : 0) == n);
+    for (unsigned int i = 0, j = 0; j < burst.n_runs; j++) {
+        const struct flow_cache_run *run = &burst.runs[j];
+        uint16_t tcp_flags = 0;
 
-        one.frames[0] = burst.frames[i];
-        n_hits -= flow_cache_lookup(t->cache, f->in_port, &one, 1);
-        ovs_assert(burst.flows[i] == one.flows[0]);
-        ovs_assert(!one.flows[0] || burst.tcp_flags[i] == one.tcp_flags[0]);
-
-        key = burst.keys[i];
-        key1 = one.keys[0];
-        ovs_assert(key->shape == key1->shape);
-        ovs_assert(!key->shape
-                   || (key->in_port == key1->in_port
-                       && key->generation == key1->generation
-                       && key->hash == key1->hash
-                       && key->n_words == key1->n_words
-                       && !memcmp(key->words, key1->words,
-                                  key->n_words * sizeof *key->words)));
-        free(copies[i].room);
+        ovs_assert(run->end > i);
+        for (; i < run->end; i++) {
+            one.frames[0] = burst.frames[i];
+            n_hits -= flow_cache_lookup(t->cache, f->in_port, &one, 1);
+            ovs_assert(run->flow == one.runs[0].flow);
+            tcp_flags |= one.runs[0].tcp_flags;
+            check_same_key(run->key, one.runs[0].key);
+            free(copies[i].room);
+        }
+        ovs_assert(!run->flow || run->tcp_flags == tcp_flags);
     }
     ovs_assert(!n_hits);
 }

@@ -40,6 +40,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "odp-util.h"
 #include "random.h"
 #include "util.h"
 
@@ -73,10 +74,13 @@ struct flow_cache {
     uint64_t seed;              /* So that nobody can aim at a set. */
     unsigned int slot;          /* Where its thread counts. */
 
-    /* The in_port last looked up, valid while 'ports_seq' is the table's. */
-    odp_port_t in_port;
+    /* The in_ports last looked up, by their number's last bits, valid while
+     * 'ports_seq' is the table's. */
     unsigned int ports_seq;
-    struct flow_port *port;
+    struct {
+        odp_port_t in_port;
+        struct flow_port *port;
+    } ports[16];
 };
 
 /* Returns 'size' bytes of zeros.  No page of them is there before the thread
@@ -148,14 +152,20 @@ flow_cache_destroy(struct flow_cache *cache)
 static inline struct flow_port *
 find_port(struct flow_cache *cache, odp_port_t in_port)
 {
+    size_t i = odp_to_u32(in_port) % ARRAY_SIZE(cache->ports);
     unsigned int seq = flow_table_ports_seq(cache->table);
 
-    if (OVS_UNLIKELY(seq != cache->ports_seq || in_port != cache->in_port)) {
-        cache->port = flow_table_find_port(cache->table, in_port);
-        cache->in_port = in_port;
+    if (OVS_UNLIKELY(seq != cache->ports_seq)) {
         cache->ports_seq = seq;
+        for (size_t j = 0; j < ARRAY_SIZE(cache->ports); j++) {
+            cache->ports[j].in_port = ODPP_NONE;
+        }
     }
-    return cache->port;
+    if (OVS_UNLIKELY(in_port != cache->ports[i].in_port)) {
+        cache->ports[i].in_port = in_port;
+        cache->ports[i].port = flow_table_find_port(cache->table, in_port);
+    }
+    return cache->ports[i].port;
 }
 
 /* Tags and sets */
@@ -284,54 +294,59 @@ make_key(const struct flow_union *u, const uint8_t *data,
     return false;
 }
 
-/* Frames in a row that have the same key, as those of one megaflow often
- * have: looked up once. */
-struct run {
-    const struct flow_cache_key *key;   /* Of the first one. */
-    struct entry *entry;
-    unsigned int end;           /* Number of the frame after the last one. */
-};
+/* Returns the union for frames of 'shape' received on 'port', or NULL if they
+ * cannot be cached, or no flow can match. */
+static inline const struct flow_union *
+get_union(const struct flow_port *port, uint32_t shape)
+{
+    return (port && shape != FLOW_SHAPE_NONE
+            ? ovsrcu_get(struct flow_union *, &port->unions[shape]) : NULL);
+}
 
-/* Makes the keys of the frames, and 'runs' of those that are the same, and
- * asks for their sets' tags.  Returns the number of runs. */
-static unsigned int
+/* Makes the keys of the burst's frames, and runs of those that are the same,
+ * and asks for their sets' tags. */
+static void
 make_keys(struct flow_cache *cache, odp_port_t in_port,
-          struct flow_cache_burst *burst, unsigned int n, struct run runs[])
+          struct flow_cache_burst *burst, unsigned int n)
 {
     static const struct flow_cache_key none = { .shape = FLOW_SHAPE_NONE };
     const struct flow_port *port = find_port(cache, in_port);
     const struct flow_cache_key *last = &none;
+    const struct flow_union *u = NULL;
+    uint32_t shape_of_u = FLOW_SHAPE_NONE;
+    struct flow_cache_run *run = NULL;
     unsigned int n_runs = 0;
 
     for (unsigned int i = 0; i < n; i++) {
         const struct flow_cache_frame *f = &burst->frames[i];
         struct flow_cache_key *key = &burst->store[n_runs];
-        const struct flow_union *u = NULL;
-
         uint32_t shape = shape_parse(f->data, f->len);
+        uint16_t tcp_flags = shape_tcp_flags(shape, f->data);
 
-        if (OVS_LIKELY(port && shape)) {
-            u = ovsrcu_get(struct flow_union *, &port->unions[shape]);
+        if (OVS_UNLIKELY(shape != shape_of_u)) {
+            shape_of_u = shape;
+            u = get_union(port, shape);
         }
         if (OVS_UNLIKELY(!u)) {
-            /* It cannot be cached, or no flow can match. */
             key->shape = FLOW_SHAPE_NONE;
             last = &none;
+        } else if (make_key(u, f->data, last, key)) {
+            run->end = i + 1;
+            run->tcp_flags |= tcp_flags;
+            continue;
         } else {
-            burst->tcp_flags[i] = shape_tcp_flags(shape, f->data);
-            if (make_key(u, f->data, last, key)) {
-                runs[n_runs - 1].end = i + 1;
-                continue;
-            }
             key->shape = shape;
             key->in_port = in_port;
             key->hash = hash_key(cache, key);
             OVS_PREFETCH(&cache->tags[set_of(cache, key)]);
             last = key;
         }
-        runs[n_runs++] = (struct run) { .key = key, .end = i + 1 };
+        run = &burst->runs[n_runs++];
+        *run = (struct flow_cache_run) {
+            .key = key, .end = i + 1, .tcp_flags = tcp_flags,
+        };
     }
-    return n_runs;
+    burst->n_runs = n_runs;
 }
 
 /* Looking up: entries */
@@ -339,7 +354,8 @@ make_keys(struct flow_cache *cache, odp_port_t in_port,
 /* Finds the first entry of each run's set that has its tag, and asks for
  * it. */
 static void
-find_tags(struct flow_cache *cache, struct run runs[], unsigned int n)
+find_tags(struct flow_cache *cache, struct flow_cache_run runs[],
+          unsigned int n)
 {
     BUILD_ASSERT(SET_WAYS == 8);
     for (unsigned int i = 0; i < n; i++) {
@@ -368,7 +384,7 @@ find_tags(struct flow_cache *cache, struct run runs[], unsigned int n)
 /* Replaces the entries that find_tags() found by those that equal the keys,
  * and asks for their slots. */
 static void
-find_entries(const struct flow_cache *cache, struct run runs[],
+find_entries(const struct flow_cache *cache, struct flow_cache_run runs[],
              unsigned int n)
 {
     for (unsigned int i = 0; i < n; i++) {
@@ -408,32 +424,25 @@ unsigned int
 flow_cache_lookup(struct flow_cache *cache, odp_port_t in_port,
                   struct flow_cache_burst *burst, unsigned int n)
 {
-    struct run runs[FLOW_CACHE_BURST];
-    unsigned int n_hits = 0, n_runs, i = 0;
+    struct flow_cache_run *runs = burst->runs;
+    unsigned int n_hits = 0, start = 0;
 
-    n_runs = make_keys(cache, in_port, burst, n, runs);
-    find_tags(cache, runs, n_runs);
-    find_entries(cache, runs, n_runs);
-    for (const struct run *run = runs; run < runs + n_runs; run++) {
-        struct megaflow *mf = NULL;
-
-        if (OVS_LIKELY(run->entry)) {
-            mf = hit_entry(cache, run->entry);
-            if (OVS_LIKELY(mf)) {
-                n_hits += run->end - i;
-                OVS_PREFETCH(mf);
+    make_keys(cache, in_port, burst, n);
+    find_tags(cache, runs, burst->n_runs);
+    find_entries(cache, runs, burst->n_runs);
+    for (unsigned int i = 0; i < burst->n_runs; i++) {
+        if (OVS_LIKELY(runs[i].entry)) {
+            runs[i].flow = hit_entry(cache, runs[i].entry);
+            if (OVS_LIKELY(runs[i].flow)) {
+                n_hits += runs[i].end - start;
+                OVS_PREFETCH(runs[i].flow);
             }
         }
-        for (; i < run->end; i++) {
-            burst->flows[i] = mf;
-            burst->keys[i] = run->key;
-        }
+        start = runs[i].end;
     }
-    for (const struct run *run = runs; run < runs + n_runs; run++) {
-        const struct megaflow *mf = burst->flows[run->end - 1];
-
-        if (OVS_LIKELY(mf)) {
-            megaflow_prefetch(mf, cache->slot);
+    for (unsigned int i = 0; i < burst->n_runs; i++) {
+        if (OVS_LIKELY(runs[i].flow)) {
+            megaflow_prefetch(runs[i].flow, cache->slot);
         }
     }
     return n_hits;

@@ -252,17 +252,24 @@ struct flow_cache_key {
     uint64_t words[FLOW_CACHE_WORDS];
 };
 
+/* Frames in a row that have the same key, as those of one megaflow often
+ * have. */
+struct flow_cache_run {
+    const struct flow_cache_key *key;   /* In 'store' of the burst. */
+    struct megaflow *flow;      /* NULL for a miss. */
+    unsigned int end;           /* Number of the frame after the last one. */
+    uint16_t tcp_flags;         /* For a hit, bitwise OR in host byte order, 0
+                                 * if not TCP. */
+    void *entry;                /* Private. */
+};
+
 /* Frames that are looked up together. */
 struct flow_cache_burst {
     struct flow_cache_frame frames[FLOW_CACHE_BURST];
 
-    /* What flow_cache_lookup() says of each: */
-    struct megaflow *flows[FLOW_CACHE_BURST];   /* NULL for a miss. */
-    uint16_t tcp_flags[FLOW_CACHE_BURST];       /* For a hit, in host byte
-                                                 * order, 0 if not TCP. */
-    const struct flow_cache_key *keys[FLOW_CACHE_BURST];    /* In 'store', */
-
-    /* where frames in a row that have the same key share it. */
+    /* What flow_cache_lookup() says of them. */
+    unsigned int n_runs;
+    struct flow_cache_run runs[FLOW_CACHE_BURST];
     struct flow_cache_key store[FLOW_CACHE_BURST];
 };
 

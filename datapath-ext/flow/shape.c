@@ -55,87 +55,8 @@ flow_shape_headers(uint32_t shape)
     return &headers[shape];
 }
 
-/* Parsing frames */
-
-static inline uint16_t
-get_u16(const uint8_t *p)
-{
-    return (p[0] << 8) | p[1];
-}
-
-/* Like the functions below, returns the kind (here an enum shape_l4) or -1. */
-static inline int
-parse_l4(const uint8_t *l4, size_t size, uint8_t proto, bool ipv6)
-{
-    switch (proto) {
-    case IPPROTO_TCP:
-        if (size >= TCP_HEADER_LEN) {
-            size_t tcp_len = (l4[12] >> 4) * 4;
-
-            if (tcp_len >= TCP_HEADER_LEN && tcp_len <= size) {
-                return SHAPE_L4_TCP;
-            }
-        }
-        return -1;
-
-    case IPPROTO_UDP:
-        return size >= UDP_HEADER_LEN ? SHAPE_L4_UDP : -1;
-
-    case IPPROTO_SCTP:
-        return size >= SCTP_HEADER_LEN ? SHAPE_L4_SCTP : -1;
-
-    case IPPROTO_ICMP:
-        return !ipv6 && size >= ICMP_HEADER_LEN ? SHAPE_L4_ICMP : -1;
-
-    case IPPROTO_ICMPV6:
-        if (!ipv6 || size < sizeof(struct icmp6_data_header)
-            || ((l4[0] == ND_NEIGHBOR_SOLICIT || l4[0] == ND_NEIGHBOR_ADVERT)
-                && l4[1] == 0)) {
-            return -1;
-        }
-        return SHAPE_L4_ICMP;
-
-    case IPPROTO_IGMP:
-        return -1;
-
-    case IPPROTO_HOPOPTS:
-    case IPPROTO_ROUTING:
-    case IPPROTO_DSTOPTS:
-    case IPPROTO_AH:
-    case IPPROTO_FRAGMENT:
-        return ipv6 ? -1 : SHAPE_L4_OTHER;
-
-    default:
-        return SHAPE_L4_OTHER;
-    }
-}
-
-static inline int
-parse_ipv4(const uint8_t *l3, size_t size)
-{
-    int l4, base = SHAPE_IPV4;
-    size_t tot_len;
-    uint16_t frag;
-
-    if (size < IP_HEADER_LEN || IP_IHL(l3[0]) != IP_HEADER_LEN / 4) {
-        return -1;
-    }
-    /* The difference wraps around if there is less than 'tot_len'. */
-    tot_len = get_u16(l3 + 2);
-    if (size - tot_len > UINT16_MAX || tot_len < IP_HEADER_LEN) {
-        return -1;
-    }
-
-    frag = get_u16(l3 + 6);
-    if (OVS_UNLIKELY(frag & (IP_FRAG_OFF_MASK | IP_MORE_FRAGMENTS))) {
-        if (frag & IP_FRAG_OFF_MASK) {
-            return SHAPE_IPV4_LATER;
-        }
-        base = SHAPE_IPV4_FIRST;
-    }
-    l4 = parse_l4(l3 + IP_HEADER_LEN, tot_len - IP_HEADER_LEN, l3[9], false);
-    return l4 < 0 ? l4 : base + l4;
-}
+/* Parsing frames: what shape_parse() does not do itself.  The functions return
+ * the kind or -1. */
 
 static inline int
 parse_ipv6(const uint8_t *l3, size_t size)
@@ -147,11 +68,11 @@ parse_ipv6(const uint8_t *l3, size_t size)
         return -1;
     }
     size -= IPV6_HEADER_LEN;
-    plen = get_u16(l3 + 4);
+    plen = shape_get_u16(l3 + 4);
     if (plen > size || size - plen > UINT16_MAX) {
         return -1;
     }
-    l4 = parse_l4(l3 + IPV6_HEADER_LEN, plen, l3[6], true);
+    l4 = shape_parse_l4(l3 + IPV6_HEADER_LEN, plen, l3[6], true);
     return l4 < 0 ? l4 : SHAPE_IPV6 + l4;
 }
 
@@ -171,7 +92,7 @@ parse_ethertype(uint16_t type, const uint8_t *l3, size_t size)
 {
     switch (type) {
     case ETH_TYPE_IP:
-        return parse_ipv4(l3, size);
+        return shape_parse_ipv4(l3, size);
 
     case ETH_TYPE_IPV6:
         return parse_ipv6(l3, size);
@@ -191,7 +112,7 @@ parse_ethertype(uint16_t type, const uint8_t *l3, size_t size)
 }
 
 uint32_t
-shape_parse(const uint8_t *data, size_t len)
+shape_parse_any(const uint8_t *data, size_t len)
 {
     const size_t tag_and_type = VLAN_HEADER_LEN + sizeof(ovs_be16);
     size_t ofs = 2 * ETH_ADDR_LEN;
@@ -203,7 +124,7 @@ shape_parse(const uint8_t *data, size_t len)
         return FLOW_SHAPE_NONE;
     }
 
-    type = get_u16(data + ofs);
+    type = shape_get_u16(data + ofs);
     while ((type == ETH_TYPE_VLAN_8021Q || type == ETH_TYPE_VLAN_8021AD)
            && n_vlans < flow_vlan_limit) {
         if (len - ofs < tag_and_type) {
@@ -211,7 +132,7 @@ shape_parse(const uint8_t *data, size_t len)
         }
         ofs += VLAN_HEADER_LEN;
         n_vlans++;
-        type = get_u16(data + ofs);
+        type = shape_get_u16(data + ofs);
     }
     ofs += sizeof(ovs_be16);
 
@@ -376,7 +297,7 @@ describe_ipv6(struct shape *shape, size_t l3)
 }
 
 /* Says what of frames of 'shape', whose IP header has been described, can be
- * edited: parse_l4() and its callers have found all of it. */
+ * edited: shape_parse_l4() and its callers have found all of it. */
 static void
 describe_headers(const struct shape *shape, enum shape_l4 l4, bool ipv6)
 {

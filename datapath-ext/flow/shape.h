@@ -63,10 +63,106 @@ BUILD_ASSERT_DECL(FLOW_N_SHAPES <= 64);
                           + IPV6_HEADER_LEN + TCP_HEADER_LEN)
 #define SHAPE_WORDS DIV_ROUND_UP(SHAPE_MAX_HEADER, 8)
 
+static inline uint16_t
+shape_get_u16(const uint8_t *p)
+{
+    return (p[0] << 8) | p[1];
+}
+
+/* Returns the enum shape_l4, or -1. */
+static inline int
+shape_parse_l4(const uint8_t *l4, size_t size, uint8_t proto, bool ipv6)
+{
+    switch (proto) {
+    case IPPROTO_TCP:
+        if (size >= TCP_HEADER_LEN) {
+            size_t tcp_len = (l4[12] >> 4) * 4;
+
+            if (tcp_len >= TCP_HEADER_LEN && tcp_len <= size) {
+                return SHAPE_L4_TCP;
+            }
+        }
+        return -1;
+
+    case IPPROTO_UDP:
+        return size >= UDP_HEADER_LEN ? SHAPE_L4_UDP : -1;
+
+    case IPPROTO_SCTP:
+        return size >= SCTP_HEADER_LEN ? SHAPE_L4_SCTP : -1;
+
+    case IPPROTO_ICMP:
+        return !ipv6 && size >= ICMP_HEADER_LEN ? SHAPE_L4_ICMP : -1;
+
+    case IPPROTO_ICMPV6:
+        if (!ipv6 || size < sizeof(struct icmp6_data_header)
+            || ((l4[0] == ND_NEIGHBOR_SOLICIT || l4[0] == ND_NEIGHBOR_ADVERT)
+                && l4[1] == 0)) {
+            return -1;
+        }
+        return SHAPE_L4_ICMP;
+
+    case IPPROTO_IGMP:
+        return -1;
+
+    case IPPROTO_HOPOPTS:
+    case IPPROTO_ROUTING:
+    case IPPROTO_DSTOPTS:
+    case IPPROTO_AH:
+    case IPPROTO_FRAGMENT:
+        return ipv6 ? -1 : SHAPE_L4_OTHER;
+
+    default:
+        return SHAPE_L4_OTHER;
+    }
+}
+
+/* Returns the enum shape_kind, or -1. */
+static inline int
+shape_parse_ipv4(const uint8_t *l3, size_t size)
+{
+    int l4, base = SHAPE_IPV4;
+    size_t tot_len;
+    uint16_t frag;
+
+    if (size < IP_HEADER_LEN || IP_IHL(l3[0]) != IP_HEADER_LEN / 4) {
+        return -1;
+    }
+    /* The difference wraps around if there is less than 'tot_len'. */
+    tot_len = shape_get_u16(l3 + 2);
+    if (size - tot_len > UINT16_MAX || tot_len < IP_HEADER_LEN) {
+        return -1;
+    }
+
+    frag = shape_get_u16(l3 + 6);
+    if (OVS_UNLIKELY(frag & (IP_FRAG_OFF_MASK | IP_MORE_FRAGMENTS))) {
+        if (frag & IP_FRAG_OFF_MASK) {
+            return SHAPE_IPV4_LATER;
+        }
+        base = SHAPE_IPV4_FIRST;
+    }
+    l4 = shape_parse_l4(l3 + IP_HEADER_LEN, tot_len - IP_HEADER_LEN, l3[9],
+                        false);
+    return l4 < 0 ? l4 : base + l4;
+}
+
+uint32_t shape_parse_any(const uint8_t *data, size_t len);
+
 /* Returns the shape of a frame of 'len' bytes, the first SHAPE_MAX_HEADER of
  * which, if it has so many, are at 'data', or FLOW_SHAPE_NONE.  If it returns a
  * shape, these are all that miniflow_extract() would read from the frame. */
-uint32_t shape_parse(const uint8_t *data, size_t len);
+static inline uint32_t
+shape_parse(const uint8_t *data, size_t len)
+{
+    int kind;
+
+    if (OVS_UNLIKELY(len < ETH_HEADER_LEN
+                     || shape_get_u16(data + 2 * ETH_ADDR_LEN)
+                        != ETH_TYPE_IP)) {
+        return shape_parse_any(data, len);
+    }
+    kind = shape_parse_ipv4(data + ETH_HEADER_LEN, len - ETH_HEADER_LEN);
+    return kind < 0 ? FLOW_SHAPE_NONE : 1 + kind;
+}
 
 /* Bytes of header that a shape covers, at most SHAPE_MAX_HEADER. */
 unsigned int shape_header_len(uint32_t shape);

@@ -98,7 +98,39 @@ classify_slowly(struct pmd *pmd, struct flow_cache *cache,
     return flow;
 }
 
-/* Stores the megaflow of each frame, or NULL, in main->lookup. */
+/* Makes a run of its own of each frame that the cache does not know, with the
+ * megaflow that the table has for it, or NULL.  (A flow that is newer than the
+ * key may be that of some frames with the key only.) */
+static void
+classify_rest(struct pmd *pmd, struct flow_cache *cache, const struct port *in)
+{
+    struct flow_cache_burst *lookup = &pmd->main->lookup;
+    struct flow_cache_run runs[FLOW_CACHE_BURST];
+    unsigned int n = 0, i = 0;
+
+    for (unsigned int j = 0; j < lookup->n_runs; j++) {
+        const struct flow_cache_run *run = &lookup->runs[j];
+
+        if (run->flow) {
+            runs[n++] = *run;
+            i = run->end;
+        }
+        for (; i < run->end; i++) {
+            runs[n] = (struct flow_cache_run) {
+                .key = run->key, .end = i + 1,
+            };
+            runs[n].flow = classify_slowly(pmd, cache,
+                                           pmd->main->burst.frames[i], in,
+                                           run->key, &runs[n].tcp_flags);
+            n++;
+        }
+    }
+    memcpy(lookup->runs, runs, n * sizeof *runs);
+    lookup->n_runs = n;
+}
+
+/* Divides the burst into runs of frames of the same megaflow, or NULL, in
+ * main->lookup. */
 static void
 classify(struct pmd *pmd, const struct port *in)
 {
@@ -118,12 +150,8 @@ classify(struct pmd *pmd, const struct port *in)
         };
     }
     n_hits = flow_cache_lookup(cache, in->port_no, lookup, n);
-    for (unsigned int i = 0; OVS_UNLIKELY(n_hits < n) && i < n; i++) {
-        if (!lookup->flows[i]) {
-            lookup->flows[i] = classify_slowly(pmd, cache, mr->burst.frames[i],
-                                               in, lookup->keys[i],
-                                               &lookup->tcp_flags[i]);
-        }
+    if (OVS_UNLIKELY(n_hits < n)) {
+        classify_rest(pmd, cache, in);
     }
     pmd_count(pmd, PMD_CACHE_HIT, n_hits);
     pmd_count(pmd, PMD_CACHE_MISS, n - n_hits);
@@ -264,10 +292,12 @@ output_to_guest(struct pmd *pmd, struct port *out,
         flush(pmd);
     }
     output = get_output(pmd, out, n);
-    for (unsigned int i = 0; i < n; i++) {
-        output->frames[output->n + i] = (OVS_UNLIKELY(edits_follow)
-                                         ? clone_frame(mr, frames[i])
-                                         : frames[i]);
+    if (OVS_LIKELY(!edits_follow)) {
+        memcpy(&output->frames[output->n], frames, n * sizeof *frames);
+    } else {
+        for (unsigned int i = 0; i < n; i++) {
+            output->frames[output->n + i] = clone_frame(mr, frames[i]);
+        }
     }
     output->n += n;
 }
@@ -292,18 +322,27 @@ output(struct pmd *pmd, const struct port *in, struct port *out,
     }
 }
 
-/* Returns the port 'port_no', or NULL.  Most frames of a burst go the same
- * way. */
+/* Returns the port 'port_no', or NULL.  Most frames go to few ports.  A port
+ * that has gone is freed a grace period after the sequence number has
+ * changed. */
 static inline struct port *
 find_output(struct pmd *pmd, odp_port_t port_no)
 {
+    unsigned int seq = port_table_seq(pmd->env->ports);
     struct main_road *mr = pmd->main;
+    size_t i = odp_to_u32(port_no) % ARRAY_SIZE(mr->outs);
 
-    if (OVS_UNLIKELY(port_no != mr->out_no)) {
-        mr->out_no = port_no;
-        mr->out = port_table_find_output(pmd->env->ports, port_no);
+    if (OVS_UNLIKELY(seq != mr->outs_seq)) {
+        mr->outs_seq = seq;
+        for (size_t j = 0; j < ARRAY_SIZE(mr->outs); j++) {
+            mr->outs[j].port_no = ODPP_NONE;
+        }
     }
-    return mr->out;
+    if (OVS_UNLIKELY(port_no != mr->outs[i].port_no)) {
+        mr->outs[i].port_no = port_no;
+        mr->outs[i].port = port_table_find_output(pmd->env->ports, port_no);
+    }
+    return mr->outs[i].port;
 }
 
 /* Runs a direct program on 'n' frames, received on 'in', one operation on all
@@ -343,32 +382,32 @@ has_odd_csum(const struct vhost_frame *frame)
     return OVS_UNLIKELY(frame->offload.csum) && !frame->offload.csum_l4;
 }
 
-/* Returns the program of 'flow' if it leads 'frame', of 'shape', along the
- * main road, or NULL, and tells the 'layers' that it edits.  The flow may get
- * another program at any time, so it is this one that is to be run. */
+/* Returns the program of 'flow' if it is direct, or NULL. */
 static inline const struct action_program *
-main_road_program(const struct megaflow *flow,
-                  const struct vhost_frame *frame, uint32_t shape,
-                  struct action_layers *layers)
+direct_program(const struct megaflow *flow)
 {
-    const struct action_program *program;
+    const struct action_program *p = flow ? megaflow_program(flow) : NULL;
 
-    if (!flow || has_odd_csum(frame)) {
-        return NULL;
-    }
-    program = megaflow_program(flow);
-    return (program->direct
-            && (!program->edits
+    return p && p->direct ? p : NULL;
+}
+
+/* Returns true if the direct program 'p', or NULL, leads 'frame', of 'shape',
+ * along the main road, and tells the 'layers' that it edits. */
+static inline bool
+takes_main_road(const struct action_program *p,
+                const struct vhost_frame *frame, uint32_t shape,
+                struct action_layers *layers)
+{
+    return (p && !has_odd_csum(frame)
+            && (!p->edits
                 || (!frame->offload.csum
-                    && action_program_fits(program, frame,
-                                           flow_shape_headers(shape),
-                                           layers)))
-            ? program : NULL);
+                    && action_program_fits(p, frame, flow_shape_headers(shape),
+                                           layers))));
 }
 
 /* Frames in a row of which one program of one flow is to be run: numbers
  * 'first' to 'end' - 1 of the burst. */
-struct run {
+struct batch {
     unsigned int first, end;
     struct megaflow *flow;
     const struct action_program *program;
@@ -376,51 +415,69 @@ struct run {
     uint16_t tcp_flags;         /* Bitwise OR. */
 };
 
-/* Takes the frames of 'run' to their outputs and makes it empty. */
+/* Takes the frames of 'batch' to their outputs and makes it empty. */
 static void
-finish_run(struct pmd *pmd, struct port *in, struct run *run)
+finish_batch(struct pmd *pmd, struct port *in, struct batch *batch)
 {
-    struct vhost_frame *const *frames = &pmd->main->burst.frames[run->first];
+    struct main_road *mr = pmd->main;
     struct port_books *books = port_books(in, pmd->slot);
-    unsigned int n = run->end - run->first;
+    unsigned int n = batch->end - batch->first;
     int fate;
 
     if (!n) {
         return;
     }
-    fate = run_program(pmd, run->program, in, frames,
-                       &pmd->main->layers[run->first], n);
+    fate = run_program(pmd, batch->program, in,
+                       &mr->burst.frames[batch->first],
+                       &mr->layers[batch->first], n);
     if (fate == PORT_DROP_ACTION) {
-        action_program_count_drops(run->program, n);
+        action_program_count_drops(batch->program, n);
     }
-    megaflow_count(run->flow, pmd->slot, n, run->n_bytes, run->tcp_flags,
-                   pmd->now);
+    megaflow_count(batch->flow, pmd->slot, n, batch->n_bytes,
+                   batch->tcp_flags, pmd->now);
     port_count(fate < 0 ? &books->forwarded : &books->dropped[fate], n);
-    run->first = run->end;
+    batch->first = batch->end;
 }
 
-/* Adds frame number 'i' to 'run', or finishes that and begins another one. */
+/* Adds 'n' frames, of 'n_bytes', from number 'i' on, which are in 'run', to
+ * 'batch', or finishes that and begins another one. */
 static inline void
-add_to_run(struct pmd *pmd, struct port *in, struct run *run, unsigned int i,
-           struct megaflow *flow, const struct action_program *program)
+add_to_batch(struct pmd *pmd, struct port *in, struct batch *batch,
+             unsigned int i, unsigned int n, uint64_t n_bytes,
+             const struct flow_cache_run *run,
+             const struct action_program *program)
 {
-    const struct vhost_frame *frame = pmd->main->burst.frames[i];
-
-    if (OVS_UNLIKELY(run->end != i || run->flow != flow
-                     || run->program != program)) {
-        finish_run(pmd, in, run);
-        *run = (struct run) { i, i, flow, program, 0, 0 };
+    if (batch->end != i || batch->flow != run->flow
+        || batch->program != program) {
+        finish_batch(pmd, in, batch);
+        *batch = (struct batch) { i, i, run->flow, program, 0, 0 };
     }
-    run->end++;
-    run->n_bytes += frame->data_len + frame->tail_len;
-    run->tcp_flags |= pmd->main->lookup.tcp_flags[i];
+    batch->end += n;
+    batch->n_bytes += n_bytes;
+    batch->tcp_flags |= run->tcp_flags;
+}
+
+/* Returns how many of the 'n' frames come before one with an odd checksum, and
+ * stores the sum of their lengths. */
+static inline unsigned int
+count_even(struct vhost_frame *const frames[], unsigned int n,
+           uint64_t *n_bytes)
+{
+    uint64_t sum = 0;
+    unsigned int i;
+
+    for (i = 0; i < n && !has_odd_csum(frames[i]); i++) {
+        sum += frames[i]->data_len + frames[i]->tail_len;
+    }
+    *n_bytes = sum;
+    return i;
 }
 
 /* Returns true if an earlier frame of the same microflow is at the upcall
  * threads, so that 'frame' has to wait; then it has been queued. */
 static bool
 wait_for_earlier(struct pmd *pmd, const struct vhost_frame *frame,
-                 struct port *in, struct run *run)
+                 struct port *in, struct batch *batch)
 {
     struct flow_key key;
 
@@ -431,7 +488,7 @@ wait_for_earlier(struct pmd *pmd, const struct vhost_frame *frame,
     if (!upcall_client_holds(pmd->client, &key)) {
         return false;
     }
-    finish_run(pmd, in, run);
+    finish_batch(pmd, in, batch);
     flush(pmd);
     side_road_miss(pmd, leave_main_road(pmd, frame, in), &key, in);
     perf_lap(pmd, PMD_STAGE_SIDE_ROAD);
@@ -468,44 +525,69 @@ flush_aside(struct pmd *pmd, struct port *in)
     }
 }
 
+/* Executes frames 'i' to 'run->end' - 1.  'waiting' says that frames may have
+ * to wait.  Returns how many took the main road. */
+static unsigned int
+execute_run(struct pmd *pmd, struct port *in, const struct flow_cache_run *run,
+            unsigned int i, struct batch *batch, bool *waiting)
+{
+    /* The flow may get another program at any time, so it is this one that is
+     * to be run. */
+    const struct action_program *program = direct_program(run->flow);
+    struct main_road *mr = pmd->main;
+    unsigned int n_main = 0;
+
+    if (OVS_LIKELY(program && !program->edits && !*waiting
+                   && dp_packet_batch_is_empty(&mr->aside))) {
+        uint64_t n_bytes;
+
+        n_main = count_even(&mr->burst.frames[i], run->end - i, &n_bytes);
+        add_to_batch(pmd, in, batch, i, n_main, n_bytes, run, program);
+        i += n_main;
+    }
+    for (; i < run->end; i++) {
+        struct vhost_frame *frame = mr->burst.frames[i];
+        bool stays = takes_main_road(program, frame, run->key->shape,
+                                     &mr->layers[i]);
+
+        if (stays && OVS_UNLIKELY(!dp_packet_batch_is_empty(&mr->aside))) {
+            flush_aside(pmd, in);
+            *waiting = upcall_client_has_pending(pmd->client, in->port_no);
+        }
+        if (OVS_UNLIKELY(*waiting)
+            && wait_for_earlier(pmd, frame, in, batch)) {
+            continue;
+        }
+        if (OVS_LIKELY(stays)) {
+            add_to_batch(pmd, in, batch, i, 1,
+                         frame->data_len + frame->tail_len, run, program);
+            n_main++;
+        } else {
+            finish_batch(pmd, in, batch);
+            flush(pmd);
+            execute_aside(pmd, in, frame, run->flow);
+        }
+    }
+    return n_main;
+}
+
 static void
 execute(struct pmd *pmd, struct port *in)
 {
     struct main_road *mr = pmd->main;
-    struct run run = { .end = 0 };
-    unsigned int n_main = 0;
-    bool waiting;               /* May a frame have to wait? */
+    struct batch batch = { .end = 0 };
+    unsigned int n_main = 0, i = 0;
+    bool waiting;
 
-    mr->out_no = ODPP_NONE;
-    mr->out = NULL;
     dp_packet_batch_init(&mr->aside);
     waiting = upcall_client_has_pending(pmd->client, in->port_no);
-    for (unsigned int i = 0; i < mr->burst.n; i++) {
-        struct vhost_frame *frame = mr->burst.frames[i];
-        struct megaflow *flow = mr->lookup.flows[i];
-        const struct action_program *program;
+    for (unsigned int j = 0; j < mr->lookup.n_runs; j++) {
+        const struct flow_cache_run *run = &mr->lookup.runs[j];
 
-        program = main_road_program(flow, frame, mr->lookup.keys[i]->shape,
-                                    &mr->layers[i]);
-        if (OVS_LIKELY(program)
-            && OVS_UNLIKELY(!dp_packet_batch_is_empty(&mr->aside))) {
-            flush_aside(pmd, in);
-            waiting = upcall_client_has_pending(pmd->client, in->port_no);
-        }
-        if (OVS_UNLIKELY(waiting)
-            && wait_for_earlier(pmd, frame, in, &run)) {
-            continue;
-        }
-        if (OVS_LIKELY(program)) {
-            add_to_run(pmd, in, &run, i, flow, program);
-            n_main++;
-        } else {
-            finish_run(pmd, in, &run);
-            flush(pmd);
-            execute_aside(pmd, in, frame, flow);
-        }
+        n_main += execute_run(pmd, in, run, i, &batch, &waiting);
+        i = run->end;
     }
-    finish_run(pmd, in, &run);
+    finish_batch(pmd, in, &batch);
     pmd_count(pmd, PMD_MAIN_ROAD, n_main);
     pmd_count(pmd, PMD_SIDE_ROAD, mr->burst.n - n_main);
     port_count(&port_books(in, pmd->slot)->rx_main_road, n_main);
@@ -521,7 +603,6 @@ main_road_poll(struct pmd *pmd, struct port *in, unsigned int qid)
     n = vhost_peek(in->vhost, qid, &mr->burst);
     if (n) {
         perf_lap(pmd, PMD_STAGE_PEEK);
-        pmd->now = time_msec();
         pmd_count(pmd, PMD_RX, n);
         pmd_count(pmd, PMD_BURSTS, 1);
         port_count(&port_books(in, pmd->slot)->rx, n);

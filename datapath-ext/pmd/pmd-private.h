@@ -45,9 +45,13 @@ struct main_road {
     struct flow_cache_burst lookup; /* Frame by frame what is in 'burst'. */
     struct action_layers layers[VHOST_BURST];
 
-    /* The port that was last output to in this burst. */
-    odp_port_t out_no;
-    struct port *out;
+    /* The ports last output to, by their number's last bits, valid while
+     * 'outs_seq' is the port table's. */
+    unsigned int outs_seq;
+    struct {
+        odp_port_t port_no;
+        struct port *port;      /* NULL if there is none. */
+    } outs[16];
 
     /* Outputs of this burst, by receiver. */
     unsigned int n_outputs;
@@ -117,7 +121,9 @@ struct pmd {
     unsigned int core_id;
     int numa_id;
     unsigned int slot;
-    long long int now;          /* time_msec() of this burst. */
+    long long int now;          /* time_msec() of this burst, */
+    uint64_t now_tsc;           /* as of this TSC, and */
+    uint64_t now_cycles;        /* after how long it is asked again. */
 
     OVSRCU_TYPE(struct flow_cache *) cache; /* Polling threads only, */
     struct upcall_client *client;           /* these three too. */

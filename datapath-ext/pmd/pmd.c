@@ -294,6 +294,19 @@ pmd_is_overloaded(const struct pmd *pmd, unsigned int percent)
 
 /* Polling threads */
 
+/* Asking for the time takes as long as forwarding two frames.  So what is left
+ * of a round does with the time at most so many microseconds ago. */
+#define NOW_US 100
+
+static inline void
+update_now(struct pmd *pmd, uint64_t tsc)
+{
+    if (tsc - pmd->now_tsc >= pmd->now_cycles) {
+        pmd->now = time_msec();
+        pmd->now_tsc = tsc;
+    }
+}
+
 /* What happened in a round of polling. */
 struct round {
     unsigned int n;             /* Packets. */
@@ -319,6 +332,7 @@ poll_round(struct pmd *pmd, const struct pmd_poll_list *list, uint64_t start)
         n_answers = side_road_answers(pmd);
         perf_lap(pmd, PMD_STAGE_ANSWERS);
         if (rxq->port->vhost) {
+            update_now(pmd, start);
             n = main_road_poll(pmd, rxq->port, rxq->qid);
         } else {
             n = side_road_poll(pmd, rxq->port, rxq->qid);
@@ -479,6 +493,7 @@ pmd_start(struct pmd_env *env, unsigned int core_id, int numa_id,
     char name[32];
 
     pmd->clock.serial = UINT64_MAX;     /* Nothing has been measured yet. */
+    pmd->now_cycles = rte_get_tsc_hz() * NOW_US / 1000000;
     poll_set_create(pmd);
     pmd->client = upcall_client_create(env->upcall,
                                        pmd->poll_set.eventfd);

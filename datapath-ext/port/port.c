@@ -276,6 +276,7 @@ void
 port_table_init(struct port_table *table)
 {
     cmap_init(&table->ports);
+    atomic_init(&table->seq, 0);
 }
 
 void
@@ -284,16 +285,27 @@ port_table_destroy(struct port_table *table)
     cmap_destroy(&table->ports);
 }
 
+static void
+port_table_changed(struct port_table *table)
+{
+    unsigned int seq;
+
+    atomic_read_relaxed(&table->seq, &seq);
+    atomic_store_explicit(&table->seq, seq + 1, memory_order_release);
+}
+
 void
 port_table_insert(struct port_table *table, struct port *port)
 {
     cmap_insert(&table->ports, &port->node, hash_port_no(port->port_no));
+    port_table_changed(table);
 }
 
 void
 port_table_remove(struct port_table *table, struct port *port)
 {
     cmap_remove(&table->ports, &port->node, hash_port_no(port->port_no));
+    port_table_changed(table);
 }
 
 struct port *

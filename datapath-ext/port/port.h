@@ -225,6 +225,7 @@ void port_unref(struct port *);
 
 struct port_table {
     struct cmap ports;          /* Of 'struct port's, by port_no. */
+    atomic_uint seq;            /* Changes whenever a port comes or goes. */
 };
 
 void port_table_init(struct port_table *);
@@ -232,6 +233,18 @@ void port_table_destroy(struct port_table *);
 void port_table_insert(struct port_table *, struct port *);
 void port_table_remove(struct port_table *, struct port *);
 struct port *port_table_find(const struct port_table *, odp_port_t);
+
+/* Changes whenever a port comes or goes: as long as it has not, what was found
+ * before is still there. */
+static inline unsigned int
+port_table_seq(const struct port_table *table)
+{
+    unsigned int seq;
+
+    atomic_read_explicit(&CONST_CAST(struct port_table *, table)->seq, &seq,
+                         memory_order_acquire);
+    return seq;
+}
 
 /* The port to output to, or NULL.  Native tunnels take packets by tnl_push
  * only: as in dpif-netdev, no such port is there to output to. */
