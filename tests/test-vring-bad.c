@@ -25,6 +25,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "ovs-thread.h"
 #include "util.h"
 
 #define GOOD 60                 /* Bytes of a good frame. */
@@ -591,6 +592,64 @@ tx_case(const struct bad_case *c, bool packed, bool mergeable)
     bench_uninit(&b);
 }
 
+/* A guest that moves the available index of a split ring to and fro, from
+ * another CPU, while we look. */
+struct mover {
+    struct driver *driver;
+    atomic_bool stop;
+};
+
+static void *
+move_index(void *mover_)
+{
+    struct mover *mover = mover_;
+    struct driver *d = mover->driver;
+    uint16_t *idx = (void *) driver_ptr(d, d->driver + 2);
+    bool stop;
+
+    do {
+        /* Neither is overtaken by the other. */
+        __atomic_store_n(idx, 1, __ATOMIC_SEQ_CST);
+        __atomic_store_n(idx, SIZE, __ATOMIC_SEQ_CST);
+        atomic_read(&mover->stop, &stop);
+    } while (!stop);
+    return NULL;
+}
+
+/* Takes up to 'n' chains at once, again and again: no more may be taken. */
+static void
+moving_index(bool to_guest, unsigned int n, unsigned int n_rounds)
+{
+    struct vring_buffer buffers[SIZE];
+    uint32_t lens[SIZE];
+    struct mover mover;
+    pthread_t thread;
+    struct bench b;
+
+    BUILD_ASSERT(SIZE > VHOST_BURST);
+    bench_init(&b, false, to_guest, SIZE, 0, 0, F(VIRTIO_F_VERSION_1));
+    for (unsigned int i = 0; i < SIZE; i++) {
+        post1(&b, driver_arena(i), b.hdr_len + GOOD,
+              to_guest ? DESC_WRITE : 0);
+        lens[i] = b.hdr_len + GOOD;
+    }
+    mover.driver = &b.driver;
+    atomic_init(&mover.stop, false);
+    thread = ovs_thread_create("mover", move_index, &mover);
+    while (n_rounds--) {
+        if (to_guest) {
+            ovs_assert(vring_take(b.ring, lens, n, buffers) <= n);
+        } else {
+            ovs_assert(vring_peek(b.ring, b.burst) <= n);
+        }
+        ovs_assert(!b.ring->broken);
+        b.ring->next_avail = b.ring->avail_seen = 0;
+    }
+    atomic_store(&mover.stop, true);
+    xpthread_join(thread, NULL);
+    bench_uninit(&b);
+}
+
 void
 test_vring_bad(void)
 {
@@ -622,5 +681,7 @@ test_vring_bad(void)
             n++;
         }
     }
+    moving_index(false, VHOST_BURST, 200000);
+    moving_index(true, 4, 200000);
     printf("%u cases\n", n);
 }

@@ -80,8 +80,9 @@ guest_memory_is_lost(const struct guest_memory *mem)
 }
 
 /* Returns where the 'len' bytes of guest physical memory at 'gpa' are mapped,
- * or NULL if they do not lie within a single region.  '*hint' is the region
- * that was used last, initially the first one. */
+ * or NULL if they do not lie within a single region.  (Where no bytes at all
+ * are mapped means nothing.)  '*hint' is the region that was used last,
+ * initially the first one. */
 static inline void *
 guest_memory_translate(const struct guest_memory *mem,
                        const struct guest_region **hint, uint64_t gpa,

@@ -68,8 +68,9 @@ struct vhost_ring;
                                     * odp-execute.c writes an ARP, MPLS or
                                     * ICMP header whole, and frames are cut
                                     * anywhere. */
-#define VHOST_BURST_IOV 1024       /* Payload pieces in a burst, and the
-                                    * longest chain that is accepted. */
+#define VHOST_BURST_IOV 1024       /* Pieces in a burst of chains that are not
+                                    * one buffer, and the longest chain that
+                                    * is accepted. */
 
 /* Life of a port */
 

@@ -200,10 +200,12 @@ vring_split_take_plain(struct vhost_ring *ring, bool to_guest,
     const struct vring_avail *avail = ring->split.avail;
     const struct vring_desc *desc = ring->split.desc;
     const unsigned int mask = ring->size - 1;
+    /* A variable of its own: MIN() would look twice. */
+    unsigned int n_avail = vring_split_n_avail(ring, n);
     unsigned int next = ring->next_avail;
     unsigned int i;
 
-    n = MIN(n, vring_split_n_avail(ring, n));
+    n = MIN(n, n_avail);
     for (i = 0; i < n; i++) {
         unsigned int head = guest_load16(&avail->ring[(next + i) & mask]);
         uint64_t rest;
