@@ -29,9 +29,9 @@
  * With many flows, what a lookup reads is in no near cache, and each thing it
  * reads says where the next one is: tags, entry, slot, flow, program and
  * counters.  So a burst is looked up in stages, each of which asks the
- * processor to fetch what the next one reads for every frame.  With few flows,
- * or few that differ by what is matched on, most frames have the key of the
- * one before, so that they take no lookup at all. */
+ * processor to fetch what the next one reads.  With few flows, or few that
+ * differ by what is matched on, most frames have the key of the one before:
+ * such a run of frames is looked up once. */
 
 #include <config.h>
 
@@ -159,6 +159,7 @@ find_port(struct flow_cache *cache, odp_port_t in_port)
         cache->ports_seq = seq;
         for (size_t j = 0; j < ARRAY_SIZE(cache->ports); j++) {
             cache->ports[j].in_port = ODPP_NONE;
+            cache->ports[j].port = NULL;
         }
     }
     if (OVS_UNLIKELY(in_port != cache->ports[i].in_port)) {

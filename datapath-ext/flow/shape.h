@@ -148,8 +148,8 @@ shape_parse_ipv4(const uint8_t *l3, size_t size)
 uint32_t shape_parse_any(const uint8_t *data, size_t len);
 
 /* Returns the shape of a frame of 'len' bytes, the first SHAPE_MAX_HEADER of
- * which, if it has so many, are at 'data', or FLOW_SHAPE_NONE.  If it returns a
- * shape, these are all that miniflow_extract() would read from the frame. */
+ * which, if it has so many, are at 'data', or FLOW_SHAPE_NONE.  If it returns
+ * a shape, these are all that miniflow_extract() would read from the frame. */
 static inline uint32_t
 shape_parse(const uint8_t *data, size_t len)
 {

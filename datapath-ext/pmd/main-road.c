@@ -336,6 +336,7 @@ find_output(struct pmd *pmd, odp_port_t port_no)
         mr->outs_seq = seq;
         for (size_t j = 0; j < ARRAY_SIZE(mr->outs); j++) {
             mr->outs[j].port_no = ODPP_NONE;
+            mr->outs[j].port = NULL;
         }
     }
     if (OVS_UNLIKELY(port_no != mr->outs[i].port_no)) {
@@ -437,6 +438,7 @@ finish_batch(struct pmd *pmd, struct port *in, struct batch *batch)
                    batch->tcp_flags, pmd->now);
     port_count(fate < 0 ? &books->forwarded : &books->dropped[fate], n);
     batch->first = batch->end;
+    batch->n_bytes = batch->tcp_flags = 0;
 }
 
 /* Adds 'n' frames, of 'n_bytes', from number 'i' on, which are in 'run', to
@@ -542,8 +544,10 @@ execute_run(struct pmd *pmd, struct port *in, const struct flow_cache_run *run,
         uint64_t n_bytes;
 
         n_main = count_even(&mr->burst.frames[i], run->end - i, &n_bytes);
-        add_to_batch(pmd, in, batch, i, n_main, n_bytes, run, program);
-        i += n_main;
+        if (OVS_LIKELY(n_main)) {
+            add_to_batch(pmd, in, batch, i, n_main, n_bytes, run, program);
+            i += n_main;
+        }
     }
     for (; i < run->end; i++) {
         struct vhost_frame *frame = mr->burst.frames[i];

@@ -42,7 +42,7 @@ struct main_output {
 /* Working memory of the main road. */
 struct main_road {
     struct vhost_burst burst;
-    struct flow_cache_burst lookup; /* Frame by frame what is in 'burst'. */
+    struct flow_cache_burst lookup; /* Whose the frames of 'burst' are. */
     struct action_layers layers[VHOST_BURST];
 
     /* The ports last output to, by their number's last bits, valid while
@@ -100,6 +100,7 @@ struct poll_set {
     uint64_t look_cycles;       /* ...after so long, and how long a guest must
                                  * have been silent. */
     uint64_t silence_cycles;
+    uint64_t now_cycles;        /* For how long 'now' of the thread is good. */
 };
 
 /* A round of polling of which metrics are recorded. */
@@ -121,9 +122,8 @@ struct pmd {
     unsigned int core_id;
     int numa_id;
     unsigned int slot;
-    long long int now;          /* time_msec() of this burst, */
-    uint64_t now_tsc;           /* as of this TSC, and */
-    uint64_t now_cycles;        /* after how long it is asked again. */
+    long long int now;          /* time_msec() of this burst, or shortly */
+    uint64_t now_tsc;           /* before it, as of this TSC. */
 
     OVSRCU_TYPE(struct flow_cache *) cache; /* Polling threads only, */
     struct upcall_client *client;           /* these three too. */

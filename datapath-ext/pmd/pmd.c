@@ -294,14 +294,13 @@ pmd_is_overloaded(const struct pmd *pmd, unsigned int percent)
 
 /* Polling threads */
 
-/* Asking for the time takes as long as forwarding two frames.  So what is left
- * of a round does with the time at most so many microseconds ago. */
-#define NOW_US 100
-
+/* Asking for the time takes as long as forwarding two frames.  So that is not
+ * done for each burst: the statistics of flows, to which the time goes, are in
+ * milliseconds. */
 static inline void
 update_now(struct pmd *pmd, uint64_t tsc)
 {
-    if (tsc - pmd->now_tsc >= pmd->now_cycles) {
+    if (tsc - pmd->now_tsc >= pmd->poll_set.now_cycles) {
         pmd->now = time_msec();
         pmd->now_tsc = tsc;
     }
@@ -391,8 +390,9 @@ block(struct pmd *pmd, uint32_t *sleep_us)
     int timeout = -1;
 
     if (pmd->poll_set.n_queues) {
-        timeout = MAX(1, MIN(pmd->clock.end - time_msec(),
-                             PORT_LOAD_INTERVAL_MS));
+        long long int left = pmd->clock.end - time_msec();
+
+        timeout = MAX(1, MIN(left, PORT_LOAD_INTERVAL_MS));
     }
     if (poll_set_block(pmd, timeout)) {
         *sleep_us = 0;
@@ -493,7 +493,6 @@ pmd_start(struct pmd_env *env, unsigned int core_id, int numa_id,
     char name[32];
 
     pmd->clock.serial = UINT64_MAX;     /* Nothing has been measured yet. */
-    pmd->now_cycles = rte_get_tsc_hz() * NOW_US / 1000000;
     poll_set_create(pmd);
     pmd->client = upcall_client_create(env->upcall,
                                        pmd->poll_set.eventfd);

@@ -49,6 +49,9 @@ VLOG_DEFINE_THIS_MODULE(accel_poll_set);
  * answers another one, its queue may well be asleep. */
 #define LOOK_US 50
 
+/* How old the time may be that flows' statistics are kept with. */
+#define NOW_US 100
+
 /* Kicks that are taken at once. */
 #define MAX_KICKS 64
 
@@ -180,6 +183,7 @@ load(struct pmd *pmd, const struct pmd_poll_list *list)
     /* DPDK runs, or there is no guest's queue. */
     set->look_cycles = rte_get_tsc_hz() * LOOK_US / 1000000;
     set->silence_cycles = rte_get_tsc_hz() * SILENCE_US / 1000000;
+    set->now_cycles = rte_get_tsc_hz() * NOW_US / 1000000;
     wake_all(pmd, list);
 }
 
