@@ -90,7 +90,6 @@ guest_memory_translate(const struct guest_memory *mem,
 {
     const struct guest_region *r = *hint;
     uint64_t offset = gpa - r->gpa;
-
     uint64_t end;
 
     /* An address below the region wraps around to a huge offset. */

@@ -141,19 +141,14 @@ static inline void ALWAYS_INLINE
 frame_copy_plain(struct vhost_ring *ring, const struct vhost_frame *frame,
                  uint8_t *p)
 {
-    const struct iovec *tail = frame->iov;
+    struct iov_writer w = {
+        .p = p + ring->hdr_len + frame->data_len,
+        .left = frame->tail_len,
+    };
 
     put_usual_hdr(ring, p, 1);
-    p += ring->hdr_len;
-    copy_head(p, frame->data, frame->data_len);
-    p += frame->data_len;
-    for (uint32_t left = frame->tail_len; left; tail++) {
-        uint32_t n = MIN(left, tail->iov_len);
-
-        copy_piece(p, tail->iov_base, n);
-        p += n;
-        left -= n;
-    }
+    copy_head(p + ring->hdr_len, frame->data, frame->data_len);
+    iov_writer_put_tail(&w, frame);
 }
 
 /* Writes virtio-net header and 'frame' to the buffers that vring_gather()

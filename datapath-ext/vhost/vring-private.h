@@ -227,27 +227,9 @@ vring_hdr_is_apart(const struct vhost_ring *ring, const uint8_t *p)
     return !(((uintptr_t) p + ring->hdr_len) % CACHE_LINE_SIZE);
 }
 
-/* Gets the caches ready for reading the 'len' bytes at 'p', the 'first' piece
- * of a frame or a later one.  The virtio-net header is not among them unless
- * it will be read. */
-static inline void ALWAYS_INLINE
-vring_prefetch_frame(const struct vhost_ring *ring, bool first,
-                     const uint8_t *p, uint32_t len)
-{
-    const uint8_t *end = p + MIN(len, ring->hdr_len + VRING_PREFETCH_READ);
-
-    if (first && !ring->reads_hdr) {
-        p += ring->hdr_len;
-    }
-    for (p = (const uint8_t *) ROUND_DOWN((uintptr_t) p, CACHE_LINE_SIZE);
-         p < end; p += CACHE_LINE_SIZE) {
-        OVS_PREFETCH(p);
-    }
-}
-
-/* The bytes of plain buffers that are worth prefetching: those from 'first' to
- * 'end' - 1 that will be used.  Constants of a ring, to be kept in
- * registers. */
+/* The bytes of buffers that are worth prefetching: those from 'first' to
+ * 'end' - 1 that will be used, the virtio-net header only if it is read.
+ * Constants of a ring, to be kept in registers. */
 struct vring_reach {
     uint32_t first, end;
 };
@@ -332,7 +314,12 @@ vring_sg_add(struct vhost_ring *ring, struct vring_sg *sg,
         return;
     }
     if (!ring->to_guest) {
-        vring_prefetch_frame(ring, !sg->n, p, len);
+        struct vring_reach reach = vring_get_reach(ring, false);
+
+        if (sg->n) {
+            reach.first = 0;    /* Only the first piece has a header. */
+        }
+        vring_prefetch_buffer(reach, false, p, len);
     }
 
     sg->iov[sg->n].iov_base = p;
