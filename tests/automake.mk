@@ -37,6 +37,7 @@ test_accel_sources = \
 	tests/test-upcall-random.c \
 	tests/test-upcall.c \
 	tests/test-vhost-offload.c \
+	tests/test-vhost-packet.c \
 	tests/test-vring-bad.c \
 	tests/test-vring-memory.c \
 	tests/test-vring-resume.c \

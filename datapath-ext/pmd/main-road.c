@@ -46,14 +46,20 @@ frame_to_packet(const struct vhost_frame *frame, odp_port_t in_port)
     return packet;
 }
 
+static void
+count_packets_made(struct pmd *pmd, const struct port *in, unsigned int n)
+{
+    pmd_count(pmd, PMD_PACKETS_MADE, n);
+    pmd_count(pmd, PMD_COPIES, n);
+    port_count(&port_books(in, pmd->slot)->copies, n);
+}
+
 /* Copies 'frame' into a dp_packet received on 'in', for the side road. */
 static struct dp_packet *
 leave_main_road(struct pmd *pmd, const struct vhost_frame *frame,
                 const struct port *in)
 {
-    pmd_count(pmd, PMD_PACKETS_MADE, 1);
-    pmd_count(pmd, PMD_COPIES, 1);
-    port_count(&port_books(in, pmd->slot)->copies, 1);
+    count_packets_made(pmd, in, 1);
     return frame_to_packet(frame, in->port_no);
 }
 
@@ -302,6 +308,22 @@ output_to_guest(struct pmd *pmd, struct port *out,
     output->n += n;
 }
 
+/* Copies 'n' frames, received on 'in', for 'out', which is no guest. */
+static void
+output_to_netdev(struct pmd *pmd, const struct port *in, struct port *out,
+                 struct vhost_frame *const frames[], unsigned int n)
+{
+    perf_lap(pmd, PMD_STAGE_EXECUTE);
+    count_packets_made(pmd, in, n);
+    for (unsigned int i = 0; i < n; i++) {
+        struct dp_packet *packet = vhost_frame_to_mbuf(frames[i]);
+
+        pkt_metadata_init(&packet->md, in->port_no);
+        side_road_output(pmd, packet, out);
+    }
+    perf_lap(pmd, PMD_STAGE_SIDE_ROAD);
+}
+
 /* Execute */
 
 /* Outputs 'n' frames to 'out'.  Only another guest can take them as they
@@ -314,11 +336,7 @@ output(struct pmd *pmd, const struct port *in, struct port *out,
     if (OVS_LIKELY(out->vhost)) {
         output_to_guest(pmd, out, frames, n, op->output.edits_follow);
     } else {
-        perf_lap(pmd, PMD_STAGE_EXECUTE);
-        for (unsigned int i = 0; i < n; i++) {
-            side_road_output(pmd, leave_main_road(pmd, frames[i], in), out);
-        }
-        perf_lap(pmd, PMD_STAGE_SIDE_ROAD);
+        output_to_netdev(pmd, in, out, frames, n);
     }
 }
 

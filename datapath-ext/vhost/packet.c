@@ -20,18 +20,39 @@
  *
  * What a polling thread makes of a guest's frames it mostly frees a moment
  * later, when it has put them into another guest's ring.  So each thread keeps
- * a few dp_packets for the next burst: malloc() is not made for that. */
+ * a few dp_packets for the next burst: malloc() is not made for that.
+ *
+ * Netdevs of other classes free what they send by themselves.  So what goes
+ * straight to one of them is an mbuf from a pool, of which DPDK keeps some for
+ * each thread.  A netdev of class "dpdk" sends that as it is, where it would
+ * have to copy another dp_packet into an mbuf of its own.  But OVS aborts
+ * where an mbuf lacks room (dp_packet_resize()), so that packets with which
+ * more is to be done are none. */
+
+#include <rte_errno.h>
+#include <rte_mbuf.h>
 
 #include "dp-packet.h"
+#include "openvswitch/vlog.h"
 #include "ovs-thread.h"
 #include "vhost/offload.h"
 #include "vhost/vhost.h"
 #include "vhost/vhost-private.h"
 #include "vhost/vring-private.h"
 
+VLOG_DEFINE_THIS_MODULE(vhost_packet);
+
 /* Bytes of a packet that is kept: enough for frames of the common MTU with
  * room for headers before them. */
 #define KEPT_SIZE 2048
+
+/* Mbufs of all polling threads, 24 MB of them, and of these how many a thread
+ * may have at hand.  Devices of DPDK may have more of them to send than there
+ * are: then the others are copied as any other packet. */
+#define N_MBUFS 8191
+#define N_MBUFS_AT_HAND 128
+#define MBUF_SIZE 2048          /* Bytes of each, and as many of headroom as
+                                 * all mbufs have. */
 
 struct kept_packets {
     unsigned int n;
@@ -92,19 +113,78 @@ new_packet(struct kept_packets *kept, size_t size, size_t headroom)
     return packet;
 }
 
-struct dp_packet *
-vhost_frame_to_packet(const struct vhost_frame *frame, size_t headroom)
+/* Copies 'frame' into 'packet', in which there is room. */
+static void
+fill_packet(struct dp_packet *packet, const struct vhost_frame *frame)
 {
-    size_t size = frame->data_len + frame->tail_len + VHOST_TAILROOM;
-    struct dp_packet *packet = new_packet(get_kept(), size, headroom);
-
-    /* There is room. */
     dp_packet_set_size(packet, frame->data_len);
     copy_head(dp_packet_data(packet), frame->data, frame->data_len);
     for (uint32_t i = 0; i < frame->n_iov; i++) {
         dp_packet_put(packet, frame->iov[i].iov_base, frame->iov[i].iov_len);
     }
     vhost_offload_to_packet(&frame->offload, packet);
+}
+
+struct dp_packet *
+vhost_frame_to_packet(const struct vhost_frame *frame, size_t headroom)
+{
+    size_t size = frame->data_len + frame->tail_len + VHOST_TAILROOM;
+    struct dp_packet *packet = new_packet(get_kept(), size, headroom);
+
+    fill_packet(packet, frame);
+    return packet;
+}
+
+/* The pool of mbufs, or NULL if DPDK has no memory for it. */
+static struct rte_mempool *mbufs;
+
+static void
+init_mbuf(struct rte_mempool *pool OVS_UNUSED, void *aux OVS_UNUSED,
+          void *packet, unsigned int i OVS_UNUSED)
+{
+    dp_packet_init_dpdk(packet);
+}
+
+void
+vhost_packet_init(void)
+{
+    static struct ovsthread_once once = OVSTHREAD_ONCE_INITIALIZER;
+
+    if (!ovsthread_once_start(&once)) {
+        return;
+    }
+    mbufs = rte_pktmbuf_pool_create("ovs-accel", N_MBUFS, N_MBUFS_AT_HAND,
+                                    sizeof(struct dp_packet)
+                                    - sizeof(struct rte_mbuf),
+                                    RTE_PKTMBUF_HEADROOM + MBUF_SIZE,
+                                    SOCKET_ID_ANY);
+    if (mbufs) {
+        rte_mempool_obj_iter(mbufs, init_mbuf, NULL);
+    } else {
+        VLOG_WARN("DPDK has no memory for %d mbufs (%s), so what guests send "
+                  "to physical ports is copied twice; give it 24 MB more by "
+                  "other_config:dpdk-socket-mem and restart ovs-vswitchd",
+                  N_MBUFS, rte_strerror(rte_errno));
+    }
+    ovsthread_once_done(&once);
+}
+
+struct dp_packet *
+vhost_frame_to_mbuf(const struct vhost_frame *frame)
+{
+    struct dp_packet *packet;
+    struct rte_mbuf *mbuf;
+
+    mbuf = (OVS_LIKELY(mbufs && frame->data_len + frame->tail_len <= MBUF_SIZE)
+            ? rte_pktmbuf_alloc(mbufs) : NULL);
+    if (OVS_UNLIKELY(!mbuf)) {
+        return vhost_frame_to_packet(frame, RTE_PKTMBUF_HEADROOM);
+    }
+    packet = CONTAINER_OF(mbuf, struct dp_packet, mbuf);
+    dp_packet_reset_offsets(packet);
+    dp_packet_reset_cutlen(packet);
+    packet->packet_type = htonl(PT_ETH);
+    fill_packet(packet, frame);
     return packet;
 }
 

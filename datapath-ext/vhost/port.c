@@ -179,6 +179,7 @@ vhost_port_create(const struct vhost_port_params *params,
     ovs_assert(params->max_qpairs >= 1
                && params->max_qpairs <= VHOST_MAX_QUEUE_PAIRS);
 
+    vhost_packet_init();
     *portp = NULL;
     port = port_alloc(params);
     other = vhost_session_register(port);

@@ -170,6 +170,11 @@ vhost_port_check_ring(struct vhost_port *port, const struct vhost_ring *ring)
     return true;
 }
 
+/* packet.c */
+
+/* Makes what vhost_frame_to_mbuf() takes.  DPDK's EAL must be up. */
+void vhost_packet_init(void);
+
 /* sleep.c */
 void vhost_queue_init_waiter(struct vhost_queue *);
 void vhost_rx_ring_up(struct vhost_queue *, int kickfd);

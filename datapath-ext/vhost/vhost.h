@@ -256,6 +256,11 @@ struct vhost_frame {
 struct dp_packet *vhost_frame_to_packet(const struct vhost_frame *frame,
                                         size_t headroom);
 
+/* Same for a packet with which nothing is to be done any more but send it by a
+ * netdev: mostly an mbuf, with RTE_PKTMBUF_HEADROOM bytes before the frame.
+ * There is nothing behind it that may be used. */
+struct dp_packet *vhost_frame_to_mbuf(const struct vhost_frame *frame);
+
 /* One descriptor chain.  Private, like the next one. */
 struct vring_chain {
     uint16_t id;                /* Split: head's index.  Packed: buffer id. */
