@@ -54,8 +54,8 @@ vring_packed_start(struct vhost_ring *ring)
 static inline bool
 vring_packed_is_avail(uint16_t flags, bool wrap)
 {
-    return (!!(flags & PACKED_AVAIL) == wrap
-            && !!(flags & PACKED_USED) != wrap);
+    return ((flags & (PACKED_AVAIL | PACKED_USED))
+            == (wrap ? PACKED_AVAIL : PACKED_USED));
 }
 
 static inline bool
@@ -85,14 +85,14 @@ vring_packed_advance(const struct vhost_ring *ring, uint16_t n,
  * DPDK's driver, as of 22.11, leaves VRING_DESC_F_WRITE set on the header of
  * each frame that it sends by a table.  We only read from there. */
 static inline void
-vring_packed_walk_table(struct vhost_ring *ring,
-                        const struct vring_packed_desc *d,
-                        struct vring_sg *sg)
+vring_packed_walk_table(struct vhost_ring *ring, bool to_guest,
+                        struct vring_sg *sg, uint64_t addr, uint32_t len,
+                        uint16_t flags)
 {
     unsigned int n;
     const uint8_t *table;
 
-    table = vring_sg_table(ring, sg, d->addr, d->len, d->flags, &n);
+    table = vring_sg_table(ring, sg, addr, len, flags, &n);
     if (!table) {
         return;
     }
@@ -106,62 +106,71 @@ vring_packed_walk_table(struct vhost_ring *ring,
                                e.addr, e.len);
             return;
         }
-        if (!ring->to_guest) {
+        if (!to_guest) {
             e.flags &= ~VRING_DESC_F_WRITE;
         }
-        vring_sg_add(ring, sg, e.addr, e.len, e.flags);
+        if (!vring_sg_add(ring, to_guest, sg, e.addr, e.len, e.flags)) {
+            vring_sg_refuse(ring, sg, e.addr, e.len, e.flags);
+        }
     }
-}
-
-/* Takes the next chain, adding its pieces to 'sg'.  Returns false if there is
- * none or the ring is broken.
- *
- * The driver makes the first descriptor of a chain available last, so when
- * that one is, all the others must be. */
-static inline bool
-vring_packed_next(struct vhost_ring *ring, struct vring_chain *chain,
-                  struct vring_sg *sg)
-{
-    uint16_t i = ring->next_avail;
-    bool wrap = ring->avail_wrap;
-    struct vring_packed_desc d;
-    unsigned int n = 0;
-
-    if (!vring_packed_is_avail(guest_load16_acquire(
-                                   &ring->packed.desc[i].flags), wrap)) {
-        return false;
-    }
-
-    do {
-        guest_read(&d, &ring->packed.desc[i], sizeof d);
-        if (OVS_UNLIKELY(n >= ring->size)) {
-            return vring_break(ring, "descriptor chain that loops", i);
-        }
-        if (OVS_UNLIKELY(!vring_packed_is_avail(d.flags, wrap))) {
-            return vring_break(ring, "descriptor chain whose rest is not "
-                               "available", i);
-        }
-
-        if (d.flags & VRING_DESC_F_INDIRECT) {
-            vring_packed_walk_table(ring, &d, sg);
-        } else {
-            vring_sg_add(ring, sg, d.addr, d.len, d.flags);
-        }
-        vring_packed_advance(ring, 1, &i, &wrap);
-        n++;
-    } while (d.flags & VRING_DESC_F_NEXT);
-
-    chain->id = d.id;
-    chain->n_desc = n;
-    ring->next_avail = i;
-    ring->avail_wrap = wrap;
-    return true;
 }
 
 BUILD_ASSERT_DECL(offsetof(struct vring_packed_desc, id)
                   == offsetof(struct vring_packed_desc, len) + 4);
 BUILD_ASSERT_DECL(offsetof(struct vring_packed_desc, flags)
                   == offsetof(struct vring_packed_desc, len) + 6);
+
+/* Takes the next chain, adding its pieces to 'sg'.  Returns false if there is
+ * none or the ring is broken.
+ *
+ * The driver makes the first descriptor of a chain available last, so when
+ * that one is, all the others must be. */
+static inline bool ALWAYS_INLINE
+vring_packed_next(struct vhost_ring *ring, bool to_guest,
+                  struct vring_chain *chain, struct vring_sg *sg)
+{
+    const struct vring_packed_desc *desc = ring->packed.desc;
+    uint16_t i = ring->next_avail;
+    bool wrap = ring->avail_wrap;
+    uint64_t rest = guest_load64_acquire(&desc[i].len);
+    unsigned int n = 0;
+
+    if (!vring_packed_is_avail(rest >> 48, wrap)) {
+        return false;
+    }
+    for (;;) {
+        uint64_t addr = guest_load64(&desc[i].addr);
+        uint16_t flags = rest >> 48;
+
+        if (OVS_UNLIKELY(!vring_sg_add(ring, to_guest, sg, addr, rest,
+                                       flags))) {
+            if (flags & VRING_DESC_F_INDIRECT) {
+                vring_packed_walk_table(ring, to_guest, sg, addr, rest, flags);
+            } else {
+                vring_sg_refuse(ring, sg, addr, rest, flags);
+            }
+        }
+        vring_packed_advance(ring, 1, &i, &wrap);
+        n++;
+        if (!(flags & VRING_DESC_F_NEXT)) {
+            break;
+        }
+        if (OVS_UNLIKELY(n >= ring->size)) {
+            return vring_break(ring, "descriptor chain that loops", i);
+        }
+        rest = guest_load64(&desc[i].len);
+        if (OVS_UNLIKELY(!vring_packed_is_avail(rest >> 48, wrap))) {
+            return vring_break(ring, "descriptor chain whose rest is not "
+                               "available", i);
+        }
+    }
+
+    chain->id = rest >> 32;
+    chain->n_desc = n;
+    ring->next_avail = i;
+    ring->avail_wrap = wrap;
+    return true;
+}
 
 /* Takes up to 'n' chains into 'buffers', as long as each is one plain buffer,
  * as nearly all are, and, if the ring is 'to_guest', of 'lens' bytes at least.

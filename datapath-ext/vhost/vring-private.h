@@ -177,20 +177,19 @@ copy_piece(void *dst, const void *src, size_t n)
 
 /* Pieces of host memory that make up a chain, in the making. */
 struct vring_sg {
-    struct iovec *iov;
-    unsigned int n;
-    unsigned int max;
+    struct iovec *next;         /* Where the next piece goes... */
+    struct iovec *end;          /* ...if this is not reached.  It is at 'next'
+                                 * if 'malformed'. */
     uint64_t bytes;             /* Sum of the pieces. */
     const char *malformed;      /* If nonnull, what is wrong. */
-    bool too_long;              /* More than 'max' pieces. */
+    bool too_long;              /* More pieces than there is room for. */
 };
 
 static inline void
 vring_sg_init(struct vring_sg *sg, struct iovec *iov, unsigned int max)
 {
-    sg->iov = iov;
-    sg->n = 0;
-    sg->max = max;
+    sg->next = iov;
+    sg->end = iov + max;
     sg->bytes = 0;
     sg->malformed = NULL;
     sg->too_long = false;
@@ -198,7 +197,10 @@ vring_sg_init(struct vring_sg *sg, struct iovec *iov, unsigned int max)
 
 void vring_sg_malformed(struct vhost_ring *, struct vring_sg *,
                         const char *reason, uint64_t addr, uint32_t len);
+void vring_sg_refuse(struct vhost_ring *, struct vring_sg *, uint64_t addr,
+                     uint32_t len, uint16_t flags);
 bool vring_break(struct vhost_ring *, const char *reason, unsigned int value);
+
 /* Returns the number of descriptors that share a cache line with descriptor
  * 'i' of a packed ring, from that one on, if the ring is aligned to a line. */
 static inline unsigned int
@@ -286,46 +288,31 @@ vring_set_buffer(struct vhost_ring *ring, struct vring_reach reach,
     return true;
 }
 
-/* Adds the buffer that a descriptor describes to 'sg'.  The guest may post
- * buffers of no length, whose address means nothing. */
-static inline void
-vring_sg_add(struct vhost_ring *ring, struct vring_sg *sg,
+/* Adds the buffer that a descriptor describes to 'sg'.  Returns false if it is
+ * not a usual one, for vring_sg_refuse() or another function. */
+static inline bool ALWAYS_INLINE
+vring_sg_add(struct vhost_ring *ring, bool to_guest, struct vring_sg *sg,
              uint64_t addr, uint32_t len, uint16_t flags)
 {
     uint8_t *p;
 
-    if (OVS_UNLIKELY(!(flags & VRING_DESC_F_WRITE) == ring->to_guest)) {
-        vring_sg_malformed(ring, sg, "buffer for the wrong direction",
-                           addr, len);
-        return;
+    if (OVS_UNLIKELY((flags & (VRING_DESC_F_WRITE | VRING_DESC_F_INDIRECT))
+                     != VRING_PLAIN_FLAGS(to_guest))
+        || OVS_UNLIKELY(!len || sg->next >= sg->end)) {
+        return false;
     }
-    if (OVS_UNLIKELY(!len || sg->malformed)) {
-        return;
-    }
-    if (OVS_UNLIKELY(sg->n >= sg->max)) {
-        sg->too_long = true;
-        return;
-    }
-
     p = guest_memory_translate(ring->memory, &ring->region, addr, len);
     if (OVS_UNLIKELY(!p)) {
-        vring_sg_malformed(ring, sg, "buffer outside guest memory",
-                           addr, len);
-        return;
+        return false;
     }
-    if (!ring->to_guest) {
-        struct vring_reach reach = vring_get_reach(ring, false);
-
-        if (sg->n) {
-            reach.first = 0;    /* Only the first piece has a header. */
-        }
-        vring_prefetch_buffer(reach, false, p, len);
+    if (!to_guest) {
+        vring_prefetch_buffer(vring_get_reach(ring, false), false, p, len);
     }
-
-    sg->iov[sg->n].iov_base = p;
-    sg->iov[sg->n].iov_len = len;
-    sg->n++;
+    sg->next->iov_base = p;
+    sg->next->iov_len = len;
+    sg->next++;
     sg->bytes += len;
+    return true;
 }
 
 /* Returns the indirect descriptor table that a descriptor points to, and the

@@ -80,14 +80,15 @@ vring_split_start(struct vhost_ring *ring)
 
 /* Adds the descriptors of an indirect table to 'sg'. */
 static inline void
-vring_split_walk_table(struct vhost_ring *ring, const struct vring_desc *d,
-                       struct vring_sg *sg)
+vring_split_walk_table(struct vhost_ring *ring, bool to_guest,
+                       struct vring_sg *sg, uint64_t addr, uint32_t len,
+                       uint16_t flags)
 {
     unsigned int i = 0;
     unsigned int n;
     const uint8_t *table;
 
-    table = vring_sg_table(ring, sg, d->addr, d->len, d->flags, &n);
+    table = vring_sg_table(ring, sg, addr, len, flags, &n);
     if (!table) {
         return;
     }
@@ -102,7 +103,9 @@ vring_split_walk_table(struct vhost_ring *ring, const struct vring_desc *d,
                                e.addr, e.len);
             return;
         }
-        vring_sg_add(ring, sg, e.addr, e.len, e.flags);
+        if (!vring_sg_add(ring, to_guest, sg, e.addr, e.len, e.flags)) {
+            vring_sg_refuse(ring, sg, e.addr, e.len, e.flags);
+        }
         if (!(e.flags & VRING_DESC_F_NEXT) || sg->malformed || sg->too_long) {
             return;
         }
@@ -112,34 +115,47 @@ vring_split_walk_table(struct vhost_ring *ring, const struct vring_desc *d,
         i = e.next;
     }
     vring_sg_malformed(ring, sg, "chain without an end in indirect table",
-                       d->addr, d->len);
+                       addr, len);
 }
+
+BUILD_ASSERT_DECL(offsetof(struct vring_desc, flags)
+                  == offsetof(struct vring_desc, len) + 4);
+BUILD_ASSERT_DECL(offsetof(struct vring_desc, next)
+                  == offsetof(struct vring_desc, len) + 6);
 
 /* Adds the descriptors of the chain that starts at 'head' to 'sg'.  Returns
  * false if that broke the ring. */
-static inline bool
-vring_split_walk(struct vhost_ring *ring, unsigned int head,
+static inline bool ALWAYS_INLINE
+vring_split_walk(struct vhost_ring *ring, bool to_guest, unsigned int head,
                  struct vring_sg *sg)
 {
+    const struct vring_desc *desc = ring->split.desc;
+    const unsigned int size = ring->size;
     unsigned int i = head;
 
-    for (unsigned int left = ring->size; left; left--) {
-        struct vring_desc d;
+    for (unsigned int left = size; left; left--) {
+        uint64_t addr, rest;
+        uint16_t flags;
 
-        if (OVS_UNLIKELY(i >= ring->size)) {
+        if (OVS_UNLIKELY(i >= size)) {
             return vring_break(ring, "descriptor index beyond the ring", i);
         }
 
-        guest_read(&d, &ring->split.desc[i], sizeof d);
-        if (d.flags & VRING_DESC_F_INDIRECT) {
-            vring_split_walk_table(ring, &d, sg);
+        rest = guest_load64(&desc[i].len);
+        addr = guest_load64(&desc[i].addr);
+        flags = rest >> 32;
+        if (OVS_UNLIKELY(!vring_sg_add(ring, to_guest, sg, addr, rest,
+                                       flags))) {
+            if (flags & VRING_DESC_F_INDIRECT) {
+                vring_split_walk_table(ring, to_guest, sg, addr, rest, flags);
+                return true;
+            }
+            vring_sg_refuse(ring, sg, addr, rest, flags);
+        }
+        if (!(flags & VRING_DESC_F_NEXT)) {
             return true;
         }
-        vring_sg_add(ring, sg, d.addr, d.len, d.flags);
-        if (!(d.flags & VRING_DESC_F_NEXT)) {
-            return true;
-        }
-        i = d.next;
+        i = rest >> 48;
     }
 
     return vring_break(ring, "descriptor chain that loops", head);
@@ -168,9 +184,9 @@ vring_split_n_avail(struct vhost_ring *ring, unsigned int enough)
 
 /* Takes the next chain, adding its pieces to 'sg'.  Returns false if there is
  * none or the ring is broken. */
-static inline bool
-vring_split_next(struct vhost_ring *ring, struct vring_chain *chain,
-                 struct vring_sg *sg)
+static inline bool ALWAYS_INLINE
+vring_split_next(struct vhost_ring *ring, bool to_guest,
+                 struct vring_chain *chain, struct vring_sg *sg)
 {
     unsigned int slot = ring->next_avail & (ring->size - 1);
 
@@ -180,15 +196,12 @@ vring_split_next(struct vhost_ring *ring, struct vring_chain *chain,
 
     chain->id = guest_load16(&ring->split.avail->ring[slot]);
     chain->n_desc = 1;
-    if (!vring_split_walk(ring, chain->id, sg)) {
+    if (!vring_split_walk(ring, to_guest, chain->id, sg)) {
         return false;
     }
     ring->next_avail++;
     return true;
 }
-
-BUILD_ASSERT_DECL(offsetof(struct vring_desc, flags)
-                  == offsetof(struct vring_desc, len) + 4);
 
 /* Like vring_packed_take_plain(). */
 static inline unsigned int ALWAYS_INLINE

@@ -217,12 +217,31 @@ vring_sg_malformed(struct vhost_ring *ring, struct vring_sg *sg,
                    const char *reason, uint64_t addr, uint32_t len)
 {
     sg->malformed = reason;
+    sg->end = sg->next;
     if (!ring->warned) {
         ring->warned = true;
         VLOG_WARN("%s: guest sent a malformed descriptor chain on ring %u: %s "
                   "(address 0x%"PRIx64", length %"PRIu32"); its frame is "
                   "dropped, and further ones are counted only",
                   ring->name, ring->index, reason, addr, len);
+    }
+}
+
+/* Says why vring_sg_add() does not add a buffer to 'sg'.  The guest may post
+ * buffers of no length, whose address means nothing. */
+void
+vring_sg_refuse(struct vhost_ring *ring, struct vring_sg *sg, uint64_t addr,
+                uint32_t len, uint16_t flags)
+{
+    if (!(flags & VRING_DESC_F_WRITE) == ring->to_guest) {
+        vring_sg_malformed(ring, sg, "buffer for the wrong direction", addr,
+                           len);
+    } else if (!len || sg->malformed) {
+        return;
+    } else if (sg->next >= sg->end) {
+        sg->too_long = true;
+    } else {
+        vring_sg_malformed(ring, sg, "buffer outside guest memory", addr, len);
     }
 }
 
@@ -240,16 +259,16 @@ vring_break(struct vhost_ring *ring, const char *reason, unsigned int value)
 
 /* One branch on the type of the ring each */
 
-static inline bool
-vring_next(struct vhost_ring *ring, bool packed, struct vring_chain *chain,
-           struct vring_sg *sg)
+static inline bool ALWAYS_INLINE
+vring_next(struct vhost_ring *ring, bool packed, bool to_guest,
+           struct vring_chain *chain, struct vring_sg *sg)
 {
     if (OVS_UNLIKELY(ring->broken != NULL)) {
         return false;
     }
     return (packed
-            ? vring_packed_next(ring, chain, sg)
-            : vring_split_next(ring, chain, sg));
+            ? vring_packed_next(ring, to_guest, chain, sg)
+            : vring_split_next(ring, to_guest, chain, sg));
 }
 
 static inline unsigned int ALWAYS_INLINE
@@ -311,7 +330,7 @@ vring_peek_any(struct vhost_ring *ring, bool packed, struct vhost_burst *burst,
 
     vring_sg_init(&sg, &burst->iov[burst->n_iov],
                   VHOST_BURST_IOV - burst->n_iov);
-    if (!vring_next(ring, packed, &buffer->chain, &sg)) {
+    if (!vring_next(ring, packed, false, &buffer->chain, &sg)) {
         return false;
     }
     if (OVS_UNLIKELY(sg.too_long) && burst->n_iov) {
@@ -322,12 +341,12 @@ vring_peek_any(struct vhost_ring *ring, bool packed, struct vhost_burst *burst,
 
     buffer->p = NULL;
     buffer->chain.len = MIN(sg.bytes, UINT32_MAX);
-    frame->iov = sg.iov;
-    frame->n_iov = sg.n;
+    frame->iov = &burst->iov[burst->n_iov];
+    frame->n_iov = sg.next - frame->iov;
     burst->fates[i] = (sg.malformed ? VHOST_RX_BROKEN
                        : sg.too_long ? VHOST_RX_TOO_LONG
                        : VHOST_N_DROPS);
-    burst->n_iov += sg.n;
+    burst->n_iov += frame->n_iov;
     return true;
 }
 
@@ -468,38 +487,33 @@ vring_give(struct vhost_ring *ring, const struct vring_buffer buffers[],
     }
 }
 
-/* Finds buffers for 'len' bytes, header included, on 'ring', a guest's receive
- * ring.  If that is successful, the caller fills those at
- * 'ring->scratch->iov', then calls vring_commit(); otherwise the ring stays as
- * it is, except that a malformed chain is given back. */
-enum vring_gather
-vring_gather(struct vhost_ring *ring, uint64_t len)
+static inline enum vring_gather ALWAYS_INLINE
+vring_gather__(struct vhost_ring *ring, bool packed, uint64_t len)
 {
+    const unsigned int max = ring->mergeable ? VRING_MAX_CHAINS : 1;
     struct vring_position start = vring_tell(ring);
     struct vring_scratch *s = ring->scratch;
     enum vring_gather error;
+    unsigned int n = 0;
     struct vring_sg sg;
 
-    s->n_chains = 0;
     vring_sg_init(&sg, s->iov, VHOST_BURST_IOV);
     do {
-        struct vring_chain *chain = &s->chains[s->n_chains];
         uint64_t before = sg.bytes;
 
-        if (s->n_chains >= (ring->mergeable ? VRING_MAX_CHAINS : 1)) {
+        if (OVS_UNLIKELY(n >= max)) {
             error = VRING_GATHER_TOO_LONG;
             goto error;
         }
-        if (!vring_next(ring, ring->is_packed, chain, &sg)) {
+        if (!vring_next(ring, packed, true, &s->chains[n], &sg)) {
             error = VRING_GATHER_EMPTY;
             goto error;
         }
-        s->n_chains++;
-        chain->len = MIN(sg.bytes - before, UINT32_MAX);
+        s->chains[n++].len = MIN(sg.bytes - before, UINT32_MAX);
         if (OVS_UNLIKELY(sg.malformed)) {
             /* The good ones before it must go too: chains return in order. */
-            for (unsigned int i = 0; i < s->n_chains; i++) {
-                vring_use(ring, ring->is_packed, &s->chains[i], 0);
+            for (unsigned int i = 0; i < n; i++) {
+                vring_use(ring, packed, &s->chains[i], 0);
             }
             return VRING_GATHER_MALFORMED;
         }
@@ -508,6 +522,7 @@ vring_gather(struct vhost_ring *ring, uint64_t len)
             goto error;
         }
     } while (sg.bytes < len);
+    s->n_chains = n;
     return VRING_GATHER_OK;
 
 error:
@@ -515,18 +530,40 @@ error:
     return error;
 }
 
+/* Finds buffers for 'len' bytes, header included, on 'ring', a guest's receive
+ * ring.  If that is successful, the caller fills those at
+ * 'ring->scratch->iov', then calls vring_commit(); otherwise the ring stays as
+ * it is, except that a malformed chain is given back. */
+enum vring_gather
+vring_gather(struct vhost_ring *ring, uint64_t len)
+{
+    return (ring->is_packed
+            ? vring_gather__(ring, true, len)
+            : vring_gather__(ring, false, len));
+}
+
+static inline void ALWAYS_INLINE
+vring_commit__(struct vhost_ring *ring, bool packed, uint64_t len)
+{
+    const struct vring_scratch *s = ring->scratch;
+
+    for (unsigned int i = 0; i < s->n_chains; i++) {
+        uint32_t n = MIN(len, s->chains[i].len);
+
+        vring_use(ring, packed, &s->chains[i], n);
+        len -= n;
+    }
+}
+
 /* Gives the guest the buffers that vring_gather() found, 'len' bytes of which
  * were filled.  It sees them with the next vring_publish(). */
 void
 vring_commit(struct vhost_ring *ring, uint64_t len)
 {
-    struct vring_scratch *s = ring->scratch;
-
-    for (unsigned int i = 0; i < s->n_chains; i++) {
-        uint32_t n = MIN(len, s->chains[i].len);
-
-        vring_use(ring, ring->is_packed, &s->chains[i], n);
-        len -= n;
+    if (ring->is_packed) {
+        vring_commit__(ring, true, len);
+    } else {
+        vring_commit__(ring, false, len);
     }
 }
 
