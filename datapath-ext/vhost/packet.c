@@ -47,8 +47,9 @@ VLOG_DEFINE_THIS_MODULE(vhost_packet);
 #define KEPT_SIZE 2048
 
 /* Mbufs of all polling threads, 24 MB of them, and of these how many a thread
- * may have at hand.  Devices of DPDK may have more of them to send than there
- * are: then the others are copied as any other packet. */
+ * has at hand, roughly.  Devices of DPDK may hold more than there are, for they
+ * free what they have sent when they need the room: then other frames are
+ * copied into packets of the usual kind. */
 #define N_MBUFS 8191
 #define N_MBUFS_AT_HAND 128
 #define MBUF_SIZE 2048          /* Bytes of each, and as many of headroom as
@@ -97,19 +98,26 @@ get_kept(void)
     return kept;
 }
 
-/* Returns an empty packet with room for 'size' bytes behind 'headroom'. */
+/* Returns an empty packet with room for 'len' bytes and VHOST_TAILROOM behind
+ * 'headroom', which is less for the longest frames: OVS counts the bytes of a
+ * buffer in 16 bits. */
 static struct dp_packet *
-new_packet(struct kept_packets *kept, size_t size, size_t headroom)
+new_packet(struct kept_packets *kept, size_t len, size_t headroom)
 {
     struct dp_packet *packet;
+    size_t size;
 
-    if (OVS_LIKELY(kept->n && headroom + size <= KEPT_SIZE)) {
+    headroom = len < UINT16_MAX ? MIN(headroom, UINT16_MAX - len) : 0;
+    size = headroom + len + VHOST_TAILROOM;
+    if (OVS_LIKELY(kept->n && size <= KEPT_SIZE)) {
         packet = kept->packets[--kept->n];
         dp_packet_use(packet, dp_packet_base(packet), KEPT_SIZE);
     } else {
-        packet = dp_packet_new(MAX(headroom + size, KEPT_SIZE));
+        size = MAX(size, KEPT_SIZE);
+        packet = dp_packet_new(size);
+        dp_packet_set_allocated(packet, MIN(size, UINT16_MAX));
     }
-    dp_packet_reserve(packet, headroom);
+    dp_packet_set_data(packet, (uint8_t *) dp_packet_base(packet) + headroom);
     return packet;
 }
 
@@ -117,19 +125,24 @@ new_packet(struct kept_packets *kept, size_t size, size_t headroom)
 static void
 fill_packet(struct dp_packet *packet, const struct vhost_frame *frame)
 {
-    dp_packet_set_size(packet, frame->data_len);
-    copy_head(dp_packet_data(packet), frame->data, frame->data_len);
+    uint8_t *p = dp_packet_data(packet);
+
+    copy_head(p, frame->data, frame->data_len);
+    p += frame->data_len;
     for (uint32_t i = 0; i < frame->n_iov; i++) {
-        dp_packet_put(packet, frame->iov[i].iov_base, frame->iov[i].iov_len);
+        memcpy(p, frame->iov[i].iov_base, frame->iov[i].iov_len);
+        p += frame->iov[i].iov_len;
     }
+    dp_packet_set_size(packet, p - (uint8_t *) dp_packet_data(packet));
     vhost_offload_to_packet(&frame->offload, packet);
 }
 
 struct dp_packet *
 vhost_frame_to_packet(const struct vhost_frame *frame, size_t headroom)
 {
-    size_t size = frame->data_len + frame->tail_len + VHOST_TAILROOM;
-    struct dp_packet *packet = new_packet(get_kept(), size, headroom);
+    struct dp_packet *packet = new_packet(get_kept(), frame->data_len
+                                                      + frame->tail_len,
+                                          headroom);
 
     fill_packet(packet, frame);
     return packet;

@@ -250,8 +250,9 @@ struct vhost_frame {
                                                   + VHOST_SNAPSHOT];
 };
 
-/* Returns a copy of 'frame' as a dp_packet with 'headroom' bytes before it and
- * VHOST_TAILROOM behind, and with what is left to do on it told as
+/* Returns a copy of 'frame' as a dp_packet with 'headroom' bytes before it
+ * (less if that and the frame are more than 65,535) and VHOST_TAILROOM behind,
+ * and with what is left to do on it told as
  * vhost_offload_to_packet() does.  The caller sets its metadata. */
 struct dp_packet *vhost_frame_to_packet(const struct vhost_frame *frame,
                                         size_t headroom);
