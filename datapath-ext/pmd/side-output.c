@@ -111,10 +111,17 @@ find_output(struct pmd *pmd, struct port *port)
     return output;
 }
 
+/* Adds 'packet', which it takes, to 'output'.  Netdevs of DPDK take a whole
+ * batch for mbufs if its first packet is one, so that packets of different
+ * sources do not share one. */
 static void
 add_output(struct pmd *pmd, struct side_output *output,
            struct dp_packet *packet)
 {
+    if (!dp_packet_batch_is_empty(&output->batch)
+        && output->batch.packets[0]->source != packet->source) {
+        send_output(pmd, output);
+    }
     dp_packet_batch_add(&output->batch, packet);
     if (dp_packet_batch_is_full(&output->batch)) {
         send_output(pmd, output);
