@@ -289,7 +289,10 @@ vring_set_buffer(struct vhost_ring *ring, struct vring_reach reach,
 }
 
 /* Adds the buffer that a descriptor describes to 'sg'.  Returns false if it is
- * not a usual one, for vring_sg_refuse() or another function. */
+ * not a usual one, for vring_sg_refuse() or another function.
+ *
+ * What is prefetched is as if each piece began with a virtio-net header, of
+ * which the first one alone has one: that hardly makes a difference. */
 static inline bool ALWAYS_INLINE
 vring_sg_add(struct vhost_ring *ring, bool to_guest, struct vring_sg *sg,
              uint64_t addr, uint32_t len, uint16_t flags)
