@@ -265,19 +265,6 @@ ipv4_set_addr(const struct action_layers *layers, ovs_16aligned_be32 *addr,
     }
 }
 
-/* What OVS's recalc_csum16() does, without a call: this is done to each frame
- * that passes a router. */
-static inline ovs_be16
-update_csum16(ovs_be16 csum, ovs_be16 old, ovs_be16 new)
-{
-    uint32_t sum = ((uint16_t) ~csum + (uint16_t) ~old
-                    + (OVS_FORCE uint16_t) new);
-
-    sum = (sum & 0xffff) + (sum >> 16);
-    sum = (sum & 0xffff) + (sum >> 16);
-    return (OVS_FORCE ovs_be16) ~sum;
-}
-
 /* Sets '*field', which is the upper byte of its 16-bit word in the header if
  * 'upper', else the lower. */
 static void
@@ -288,7 +275,7 @@ ipv4_set_byte(struct ip_header *ip, uint8_t *field, uint8_t key, uint8_t mask,
     uint8_t new = key | (*field & ~mask);
 
     if (mask && new != *field) {
-        ip->ip_csum = update_csum16(ip->ip_csum, htons(*field << shift),
+        ip->ip_csum = recalc_csum16(ip->ip_csum, htons(*field << shift),
                                     htons(new << shift));
         *field = new;
     }
