@@ -47,7 +47,7 @@ VLOG_DEFINE_THIS_MODULE(vhost_packet);
 #define KEPT_SIZE 2048
 
 /* Mbufs of all polling threads, 24 MB of them, and of these how many a thread
- * has at hand, roughly.  Devices of DPDK may hold more than there are, for they
+ * has at hand, roughly.  Devices of DPDK may hold more than there are, as they
  * free what they have sent when they need the room: then other frames are
  * copied into packets of the usual kind. */
 #define N_MBUFS 8191
