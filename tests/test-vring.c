@@ -505,26 +505,22 @@ tx_send(struct bench *b, uint8_t (*bytes)[MAX_FRAME], unsigned int lens[],
     return n_sent;
 }
 
-/* Like tx_send(), all at once.  The frames have one length: so if a buffer is
- * too small for one, it is for those behind it, and what is sent comes
- * first. */
+/* Puts 'max' random frames of 'lens' bytes, all at once.  Returns how many
+ * were sent; '*drop' is the reason why others were not, or -1. */
 static unsigned int
 tx_send_burst(struct bench *b, uint8_t (*bytes)[MAX_FRAME],
-              unsigned int lens[], unsigned int max, unsigned int max_len,
-              int *drop)
+              const unsigned int lens[], unsigned int max, int *drop)
 {
     static struct iovec iov[VHOST_BURST][MAX_FRAME];
     struct vhost_frame *store = xzalloc_cacheline(VHOST_BURST * sizeof *store);
     uint64_t too_long = b->port->tx->stats.drops[VHOST_TX_TOO_LONG];
     const struct vhost_frame *frames[VHOST_BURST];
-    unsigned int len = random_len(ETH_HEADER_LEN, max_len);
     struct vhost_tx tx;
     unsigned int n;
 
     for (unsigned int i = 0; i < max; i++) {
-        random_frame(&store[i], iov[i], bytes[i], len);
+        random_frame(&store[i], iov[i], bytes[i], lens[i]);
         frames[i] = &store[i];
-        lens[i] = len;
     }
     vhost_tx_begin(b->port, 0, &tx);
     n = vhost_tx_put_burst(&tx, frames, max);
@@ -534,6 +530,22 @@ tx_send_burst(struct bench *b, uint8_t (*bytes)[MAX_FRAME],
              ? VHOST_TX_TOO_LONG : VHOST_TX_NO_DESC);
     free_cacheline(store);
     return n;
+}
+
+/* Like tx_send(), all at once.  The frames have one length: so if a buffer is
+ * too small for one, it is for those behind it, and what is sent comes
+ * first. */
+static unsigned int
+tx_send_alike(struct bench *b, uint8_t (*bytes)[MAX_FRAME],
+              unsigned int lens[], unsigned int max, unsigned int max_len,
+              int *drop)
+{
+    unsigned int len = random_len(ETH_HEADER_LEN, max_len);
+
+    for (unsigned int i = 0; i < max; i++) {
+        lens[i] = len;
+    }
+    return tx_send_burst(b, bytes, lens, max, drop);
 }
 
 /* The device has frames, for which the guest may or may not have room. */
@@ -565,7 +577,7 @@ tx_round(unsigned int n_steps)
         }
         driver_random_suppression(&b.driver);
 
-        n_sent = (random_range(2) ? tx_send : tx_send_burst)(
+        n_sent = (random_range(2) ? tx_send : tx_send_alike)(
             &b, bytes, lens, max, max_len, &drop);
         for (unsigned int i = 0; i < n_sent; i++) {
             tx_get(&b, chains, bytes[i], lens[i], &n_posted);
@@ -587,6 +599,46 @@ tx_round(unsigned int n_steps)
     }
     ovs_assert(!b.port->tx->stats.drops[VHOST_TX_BROKEN]
                && !b.port->tx->stats.drops[VHOST_TX_NO_LINK]);
+    bench_uninit(&b);
+    free(bytes);
+    free(chains);
+}
+
+/* The device has a burst of frames some of which take one buffer each, and
+ * others two or three.  There is room for all of them. */
+static void
+tx_mixed_round(void)
+{
+    const unsigned int buffer_len = 300;
+    struct tx_chain *chains = xmalloc(DRIVER_MAX_SIZE * sizeof *chains);
+    uint8_t (*bytes)[MAX_FRAME] = xmalloc(VHOST_BURST * sizeof *bytes);
+    unsigned int lens[VHOST_BURST];
+    unsigned int n_posted, n_sent;
+    struct bench b;
+    int drop;
+
+    bench_init(&b, random_range(2), true, 128, 0, true,
+               F(VIRTIO_F_VERSION_1) | F(VIRTIO_NET_F_MRG_RXBUF));
+    for (n_posted = 0; n_posted < 3 * VHOST_BURST; n_posted++) {
+        struct tx_chain c = { .n = 1, .len = buffer_len };
+        uint64_t gpa = driver_arena(n_posted / 16) + n_posted % 16 * 512;
+
+        memset(driver_ptr(&b.driver, gpa), FILL, buffer_len + 1);
+        c.descs[0] = (struct driver_desc) {
+            .addr = gpa, .len = buffer_len, .flags = DESC_WRITE,
+        };
+        chains[driver_add(&b.driver, c.descs, 1)] = c;
+    }
+    for (unsigned int i = 0; i < VHOST_BURST; i++) {
+        lens[i] = (random_range(2) ? 60 + random_range(200)
+                   : 300 + random_range(3 * buffer_len - b.hdr_len - 299));
+    }
+
+    n_sent = tx_send_burst(&b, bytes, lens, VHOST_BURST, &drop);
+    ovs_assert(n_sent == VHOST_BURST && drop == -1);
+    for (unsigned int i = 0; i < VHOST_BURST; i++) {
+        tx_get(&b, chains, bytes[i], lens[i], &n_posted);
+    }
     bench_uninit(&b);
     free(bytes);
     free(chains);
@@ -616,6 +668,7 @@ test_vring_main(int argc, char *argv[])
                 rx_round(100);
             } else {
                 tx_round(100);
+                tx_mixed_round();
             }
         }
     } else if (!strcmp(test, "memory")) {

@@ -70,8 +70,7 @@ frame_key(struct pmd *pmd, const struct vhost_frame *frame,
     struct dp_packet *packet;
 
     if (flow_key_extract_head(frame->data, frame->data_len,
-                              frame->data_len + frame->tail_len, in->port_no,
-                              key)) {
+                              vhost_frame_len(frame), in->port_no, key)) {
         return;
     }
     packet = leave_main_road(pmd, frame, in);
@@ -152,7 +151,7 @@ classify(struct pmd *pmd, const struct port *in)
         const struct vhost_frame *frame = mr->burst.frames[i];
 
         lookup->frames[i] = (struct flow_cache_frame) {
-            frame->data, frame->data_len + frame->tail_len,
+            frame->data, vhost_frame_len(frame),
         };
     }
     n_hits = flow_cache_lookup(cache, in->port_no, lookup, n);
@@ -487,7 +486,7 @@ count_even(struct vhost_frame *const frames[], unsigned int n,
     unsigned int i;
 
     for (i = 0; i < n && !has_odd_csum(frames[i]); i++) {
-        sum += frames[i]->data_len + frames[i]->tail_len;
+        sum += vhost_frame_len(frames[i]);
     }
     *n_bytes = sum;
     return i;
@@ -582,7 +581,7 @@ execute_run(struct pmd *pmd, struct port *in, const struct flow_cache_run *run,
         }
         if (OVS_LIKELY(stays)) {
             add_to_batch(pmd, in, batch, i, 1,
-                         frame->data_len + frame->tail_len, run, program);
+                         vhost_frame_len(frame), run, program);
             n_main++;
         } else {
             finish_batch(pmd, in, batch);

@@ -45,8 +45,7 @@ tx_steer_frame(const struct port *port, const struct vhost_frame *frame)
     struct flow_key key;
 
     if (!flow_key_extract_head(frame->data, frame->data_len,
-                               frame->data_len + frame->tail_len, ODPP_NONE,
-                               &key)) {
+                               vhost_frame_len(frame), ODPP_NONE, &key)) {
         struct dp_packet *packet = frame_to_packet(frame, ODPP_NONE);
 
         flow_key_extract(packet, &key);

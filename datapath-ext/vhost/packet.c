@@ -140,8 +140,7 @@ fill_packet(struct dp_packet *packet, const struct vhost_frame *frame)
 struct dp_packet *
 vhost_frame_to_packet(const struct vhost_frame *frame, size_t headroom)
 {
-    struct dp_packet *packet = new_packet(get_kept(), frame->data_len
-                                                      + frame->tail_len,
+    struct dp_packet *packet = new_packet(get_kept(), vhost_frame_len(frame),
                                           headroom);
 
     fill_packet(packet, frame);
@@ -188,7 +187,7 @@ vhost_frame_to_mbuf(const struct vhost_frame *frame)
     struct dp_packet *packet;
     struct rte_mbuf *mbuf;
 
-    mbuf = (OVS_LIKELY(mbufs && frame->data_len + frame->tail_len <= MBUF_SIZE)
+    mbuf = (OVS_LIKELY(mbufs && vhost_frame_len(frame) <= MBUF_SIZE)
             ? rte_pktmbuf_alloc(mbufs) : NULL);
     if (OVS_UNLIKELY(!mbuf)) {
         return vhost_frame_to_packet(frame, RTE_PKTMBUF_HEADROOM);

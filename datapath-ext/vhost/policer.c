@@ -79,7 +79,7 @@ vhost_rx_policer_run(struct vhost_rx_policer *policer,
     ovs_spin_lock(&policer->lock);
     for (unsigned int i = 0; i < burst->n; i++) {
         struct vhost_frame *frame = burst->frames[i];
-        uint32_t len = frame->data_len + frame->tail_len - ETH_HEADER_LEN;
+        uint32_t len = vhost_frame_len(frame) - ETH_HEADER_LEN;
 
         if (rte_meter_srtcm_color_blind_check(&policer->meter,
                                               &policer->profile, now, len)

@@ -38,9 +38,11 @@ iov_writer_put(struct iov_writer *w, const void *src_, size_t n)
     const uint8_t *src = src_;
 
     while (OVS_UNLIKELY(n > w->left)) {
-        copy_piece(w->p, src, w->left);
-        src += w->left;
-        n -= w->left;
+        if (w->left) {
+            copy_piece(w->p, src, w->left);
+            src += w->left;
+            n -= w->left;
+        }
         w->p = w->iov->iov_base;
         w->left = w->iov->iov_len;
         w->iov++;
@@ -281,7 +283,7 @@ vhost_tx_admit(struct vhost_tx *tx, uint32_t len, uint32_t largest)
 static inline enum vhost_drop
 vhost_tx_copy(struct vhost_tx *tx, const struct vhost_frame *frame)
 {
-    uint32_t len = frame->data_len + frame->tail_len;
+    uint32_t len = vhost_frame_len(frame);
     enum vhost_drop drop;
 
     drop = vhost_tx_admit(tx, len, OVS_UNLIKELY(frame->offload.gso)
@@ -329,7 +331,7 @@ vhost_tx_finish(struct vhost_tx *tx, const struct vhost_frame *frame)
     const struct vhost_offload *offload = &frame->offload;
     struct vhost_frame finished = {
         .data = tx->queue->linear,
-        .data_len = frame->data_len + frame->tail_len,
+        .data_len = vhost_frame_len(frame),
     };
     struct iov_writer w = { .p = finished.data, .left = VHOST_MAX_FRAME };
 
@@ -366,26 +368,28 @@ vhost_tx_put(struct vhost_tx *tx, const struct vhost_frame *frame)
         return drop;
     }
     vhost_stat_add(&tx->stats->packets, 1);
-    vhost_stat_add(&tx->stats->bytes, frame->data_len + frame->tail_len);
+    vhost_stat_add(&tx->stats->bytes, vhost_frame_len(frame));
     return -1;
 }
 
-/* Returns how many of the 'n' frames ask for nothing special, up to the first
- * that does, and stores their lengths, headers included. */
+/* Returns how many of the 'n' frames ask for nothing special and have up to
+ * 'longest' bytes, up to the first that does or has not, and stores their
+ * lengths, headers included. */
 static inline unsigned int
 tx_count_plain(const struct vhost_tx *tx,
                const struct vhost_frame *const frames[], unsigned int n,
-               uint32_t lens[])
+               uint32_t longest, uint32_t lens[])
 {
     const uint32_t hdr_len = tx->ring->hdr_len;
     uint32_t max_frame;
     unsigned int i;
 
     atomic_read_relaxed(&tx->port->max_frame, &max_frame);
+    longest = MIN(longest, max_frame);
     for (i = 0; i < n; i++) {
-        uint32_t len = frames[i]->data_len + frames[i]->tail_len;
+        uint32_t len = vhost_frame_len(frames[i]);
 
-        if (OVS_UNLIKELY(len > max_frame || frames[i]->offload.csum)) {
+        if (OVS_UNLIKELY(len > longest || frames[i]->offload.csum)) {
             break;
         }
         lens[i] = hdr_len + len;
@@ -393,23 +397,27 @@ tx_count_plain(const struct vhost_tx *tx,
     return i;
 }
 
-/* Puts the first of the 'n' frames, up to VHOST_BURST, as long as they ask for
- * nothing special and find a buffer each.  The others have to be looked at
- * more closely.  Returns how many were put.
+/* Puts the first of the 'n' frames, up to VHOST_BURST, as long as they have
+ * no more than 'longest' bytes, ask for nothing special, and find a buffer
+ * each.  The others have to be looked at more closely.  Returns how many were
+ * put.
  *
  * The buffers' first cache lines are on their way while others are filled.
  * The descriptors, of which several share a line that the guest looks at, are
  * written together. */
 static unsigned int
 tx_put_plain(struct vhost_tx *tx, const struct vhost_frame *const frames[],
-             unsigned int n)
+             unsigned int n, uint32_t longest)
 {
     struct vring_buffer buffers[VHOST_BURST];
     struct vhost_ring *ring = tx->ring;
     uint32_t lens[VHOST_BURST];
     uint64_t n_bytes = 0;
 
-    n = tx_count_plain(tx, frames, MIN(n, VHOST_BURST), lens);
+    n = tx_count_plain(tx, frames, MIN(n, VHOST_BURST), longest, lens);
+    if (!n) {
+        return 0;
+    }
     n = vring_take(ring, lens, n, buffers);
     for (unsigned int i = 0; i < n; i++) {
         frame_copy_plain(ring, frames[i], buffers[i].p);
@@ -422,10 +430,21 @@ tx_put_plain(struct vhost_tx *tx, const struct vhost_frame *const frames[],
     return n;
 }
 
+/* Returns true if 'frame', which vhost_tx_put() has just put, as it is, took
+ * several buffers. */
+static bool
+tx_was_spread(const struct vhost_tx *tx, const struct vhost_frame *frame)
+{
+    return (!frame->offload.csum
+            && tx->ring->scratch->iov[0].iov_len < tx->ring->hdr_len
+                                                   + vhost_frame_len(frame));
+}
+
 unsigned int
 vhost_tx_put_burst(struct vhost_tx *tx,
                    const struct vhost_frame *const frames[], unsigned int n)
 {
+    uint32_t longest = UINT32_MAX; /* Longer ones took several buffers. */
     struct vhost_policer *policer;
     unsigned int n_sent = 0;
     bool stalled = false;       /* The last frame found no buffer. */
@@ -434,13 +453,18 @@ vhost_tx_put_burst(struct vhost_tx *tx,
                          memory_order_acquire);
     for (unsigned int i = 0; i < n;) {
         unsigned int n_plain = (OVS_LIKELY(tx->ring && !policer && !stalled)
-                                ? tx_put_plain(tx, frames + i, n - i) : 0);
+                                ? tx_put_plain(tx, frames + i, n - i, longest)
+                                : 0);
 
         n_sent += n_plain;
         i += n_plain;
         if (OVS_UNLIKELY(i < n && n_plain < VHOST_BURST)) {
-            stalled = vhost_tx_put(tx, frames[i++]) >= 0;
+            stalled = vhost_tx_put(tx, frames[i]) >= 0;
             n_sent += !stalled;
+            if (!stalled && tx_was_spread(tx, frames[i])) {
+                longest = MIN(longest, vhost_frame_len(frames[i]) - 1);
+            }
+            i++;
         }
     }
     return n_sent;

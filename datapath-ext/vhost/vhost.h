@@ -250,6 +250,13 @@ struct vhost_frame {
                                                   + VHOST_SNAPSHOT];
 };
 
+/* Returns the number of bytes of 'frame', without the virtio-net header. */
+static inline uint32_t
+vhost_frame_len(const struct vhost_frame *frame)
+{
+    return frame->data_len + frame->tail_len;
+}
+
 /* Returns a copy of 'frame' as a dp_packet with 'headroom' bytes before it
  * (less if that and the frame are more than 65,535) and VHOST_TAILROOM behind,
  * and with what is left to do on it told as

@@ -172,13 +172,27 @@ vring_packed_next(struct vhost_ring *ring, bool to_guest,
     return true;
 }
 
+/* All that decides about a descriptor but its address is read at once, as the
+ * second half of it, and its flags are compared at once, where they are
+ * there. */
+#define PACKED_WRAPS ((uint64_t) (PACKED_AVAIL | PACKED_USED) << 48)
+#define PACKED_PLAIN_MASK (PACKED_WRAPS | (uint64_t) VRING_PLAIN_MASK << 48)
+
+/* Returns those flags of an available descriptor at 'next_avail' that is a
+ * whole chain, of one buffer. */
+static inline uint64_t
+vring_packed_plain_flags(const struct vhost_ring *ring, bool to_guest)
+{
+    uint64_t flags = (VRING_PLAIN_FLAGS(to_guest)
+                      | (ring->avail_wrap ? PACKED_AVAIL : PACKED_USED));
+
+    return flags << 48;
+}
+
 /* Takes up to 'n' chains into 'buffers', as long as each is one plain buffer,
  * as nearly all are, and, if the ring is 'to_guest', of 'lens' bytes at least.
  * Gets the caches ready for what will be done to them.  Returns how many it
- * took: vring_packed_next() knows what to do about the next one.
- *
- * All that decides about a descriptor but its address is read, and compared,
- * at once. */
+ * took: vring_packed_next() knows what to do about the next one. */
 static inline unsigned int ALWAYS_INLINE
 vring_packed_take_plain(struct vhost_ring *ring, bool to_guest,
                         const uint32_t lens[], unsigned int n,
@@ -186,12 +200,7 @@ vring_packed_take_plain(struct vhost_ring *ring, bool to_guest,
 {
     const struct vring_reach reach = vring_get_reach(ring, to_guest);
     const struct vring_packed_desc *desc = ring->packed.desc;
-    /* The flags, where they are in the second half of a descriptor. */
-    const uint64_t wraps = (uint64_t) (PACKED_AVAIL | PACKED_USED) << 48;
-    const uint64_t mask = wraps | (uint64_t) VRING_PLAIN_MASK << 48;
-    uint64_t flags = ((uint64_t) VRING_PLAIN_FLAGS(to_guest) << 48
-                      | (uint64_t) (ring->avail_wrap ? PACKED_AVAIL
-                                    : PACKED_USED) << 48);
+    uint64_t flags = vring_packed_plain_flags(ring, to_guest);
     unsigned int slot = ring->next_avail;
     unsigned int i;
 
@@ -199,7 +208,7 @@ vring_packed_take_plain(struct vhost_ring *ring, bool to_guest,
         uint64_t rest = guest_load64_acquire(&desc[slot].len);
         uint32_t len = rest;
 
-        if ((rest & mask) != flags
+        if ((rest & PACKED_PLAIN_MASK) != flags
             || !vring_set_buffer(ring, reach, to_guest,
                                  guest_load64(&desc[slot].addr), len,
                                  rest >> 32, to_guest ? lens[i] : len,
@@ -208,12 +217,45 @@ vring_packed_take_plain(struct vhost_ring *ring, bool to_guest,
         }
         if (OVS_UNLIKELY(++slot == ring->size)) {
             slot = 0;
-            flags ^= wraps;
+            flags ^= PACKED_WRAPS;
         }
     }
     ring->next_avail = slot;
     ring->avail_wrap = flags & (uint64_t) PACKED_AVAIL << 48;
     return i;
+}
+
+/* Takes chains for 'len' bytes, 'max' at most, into 'ring->scratch', as long
+ * as each is one plain buffer.  Returns how many it took, and stores for how
+ * many bytes they are. */
+static inline unsigned int ALWAYS_INLINE
+vring_packed_gather_plain(struct vhost_ring *ring, uint64_t len,
+                          unsigned int max, uint64_t *bytes)
+{
+    const struct vring_packed_desc *desc = ring->packed.desc;
+    uint64_t flags = vring_packed_plain_flags(ring, true);
+    unsigned int slot = ring->next_avail;
+    uint64_t sum = 0;
+    unsigned int n;
+
+    for (n = 0; n < max && sum < len; n++) {
+        uint64_t rest = guest_load64_acquire(&desc[slot].len);
+
+        if ((rest & PACKED_PLAIN_MASK) != flags
+            || !vring_set_piece(ring, n, guest_load64(&desc[slot].addr), rest,
+                                rest >> 32)) {
+            break;
+        }
+        sum += (uint32_t) rest;
+        if (OVS_UNLIKELY(++slot == ring->size)) {
+            slot = 0;
+            flags ^= PACKED_WRAPS;
+        }
+    }
+    ring->next_avail = slot;
+    ring->avail_wrap = flags & (uint64_t) PACKED_AVAIL << 48;
+    *bytes = sum;
+    return n;
 }
 
 static inline uint16_t

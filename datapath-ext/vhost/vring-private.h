@@ -288,6 +288,25 @@ vring_set_buffer(struct vhost_ring *ring, struct vring_reach reach,
     return true;
 }
 
+/* Makes the 'n'th piece and chain of 'ring->scratch' the plain buffer of 'len'
+ * bytes at guest address 'addr'.  Returns false if it will not do. */
+static inline bool ALWAYS_INLINE
+vring_set_piece(struct vhost_ring *ring, unsigned int n, uint64_t addr,
+                uint32_t len, uint16_t id)
+{
+    struct vring_scratch *s = ring->scratch;
+    uint8_t *p = guest_memory_translate(ring->memory, &ring->region, addr,
+                                        len);
+
+    if (OVS_UNLIKELY(!p || !len)) {
+        return false;
+    }
+    s->chains[n] = (struct vring_chain) { .id = id, .n_desc = 1, .len = len };
+    s->iov[n].iov_base = p;
+    s->iov[n].iov_len = len;
+    return true;
+}
+
 /* Adds the buffer that a descriptor describes to 'sg'.  Returns false if it is
  * not a usual one, for vring_sg_refuse() or another function.
  *

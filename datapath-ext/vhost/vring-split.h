@@ -239,6 +239,40 @@ vring_split_take_plain(struct vhost_ring *ring, bool to_guest,
     return i;
 }
 
+/* Like vring_packed_gather_plain(). */
+static inline unsigned int ALWAYS_INLINE
+vring_split_gather_plain(struct vhost_ring *ring, uint64_t len,
+                         unsigned int max, uint64_t *bytes)
+{
+    const struct vring_avail *avail = ring->split.avail;
+    const struct vring_desc *desc = ring->split.desc;
+    const unsigned int mask = ring->size - 1;
+    unsigned int n_avail = vring_split_n_avail(ring, 1);
+    unsigned int next = ring->next_avail;
+    uint64_t sum = 0;
+    unsigned int n;
+
+    max = MIN(max, n_avail);
+    for (n = 0; n < max && sum < len; n++) {
+        unsigned int head = guest_load16(&avail->ring[(next + n) & mask]);
+        uint64_t rest;
+
+        if (OVS_UNLIKELY(head > mask)) {
+            break;
+        }
+        rest = guest_load64(&desc[head].len);
+        if (((rest >> 32) & VRING_PLAIN_MASK) != VRING_PLAIN_FLAGS(true)
+            || !vring_set_piece(ring, n, guest_load64(&desc[head].addr), rest,
+                                head)) {
+            break;
+        }
+        sum += (uint32_t) rest;
+    }
+    ring->next_avail = next + n;
+    *bytes = sum;
+    return n;
+}
+
 /* Gives 'chain' back, with 'len' bytes written to it. */
 static inline void
 vring_split_use(struct vhost_ring *ring, const struct vring_chain *chain,

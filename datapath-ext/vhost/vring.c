@@ -455,6 +455,13 @@ vring_wake(struct vhost_ring *ring)
 
 /* Transmit: the guest's receive rings */
 
+/* Returns the most chains that a frame may be spread over. */
+static inline unsigned int
+vring_max_chains(const struct vhost_ring *ring)
+{
+    return ring->mergeable ? VRING_MAX_CHAINS : 1;
+}
+
 /* Finds a buffer in one piece for each of 'n' frames on 'ring', a guest's
  * receive ring, and gets it ready for being written.  'lens' are the lengths
  * of the frames, headers included.  Stops before a chain that is not such a
@@ -487,17 +494,19 @@ vring_give(struct vhost_ring *ring, const struct vring_buffer buffers[],
     }
 }
 
-static inline enum vring_gather ALWAYS_INLINE
-vring_gather__(struct vhost_ring *ring, bool packed, uint64_t len)
+/* Goes on, whatever the chains are, with what began at 'start': there are 'n'
+ * plain ones so far, for 'bytes' bytes. */
+static enum vring_gather
+vring_gather_any(struct vhost_ring *ring, bool packed, uint64_t len,
+                 struct vring_position start, unsigned int n, uint64_t bytes)
 {
-    const unsigned int max = ring->mergeable ? VRING_MAX_CHAINS : 1;
-    struct vring_position start = vring_tell(ring);
+    const unsigned int max = vring_max_chains(ring);
     struct vring_scratch *s = ring->scratch;
     enum vring_gather error;
-    unsigned int n = 0;
     struct vring_sg sg;
 
-    vring_sg_init(&sg, s->iov, VHOST_BURST_IOV);
+    vring_sg_init(&sg, s->iov + n, VHOST_BURST_IOV - n);
+    sg.bytes = bytes;
     do {
         uint64_t before = sg.bytes;
 
@@ -528,6 +537,27 @@ vring_gather__(struct vhost_ring *ring, bool packed, uint64_t len)
 error:
     vring_seek(ring, start);
     return error;
+}
+
+static inline enum vring_gather ALWAYS_INLINE
+vring_gather__(struct vhost_ring *ring, bool packed, uint64_t len)
+{
+    struct vring_position start = vring_tell(ring);
+    uint64_t bytes = 0;
+    unsigned int n = 0;
+
+    if (OVS_LIKELY(!ring->broken)) {
+        n = (packed
+             ? vring_packed_gather_plain(ring, len, vring_max_chains(ring),
+                                         &bytes)
+             : vring_split_gather_plain(ring, len, vring_max_chains(ring),
+                                        &bytes));
+    }
+    if (OVS_UNLIKELY(bytes < len)) {
+        return vring_gather_any(ring, packed, len, start, n, bytes);
+    }
+    ring->scratch->n_chains = n;
+    return VRING_GATHER_OK;
 }
 
 /* Finds buffers for 'len' bytes, header included, on 'ring', a guest's receive

@@ -75,6 +75,7 @@ struct vring_scratch {
     struct vring_chain chains[VRING_MAX_CHAINS];
     struct iovec iov[];         /* VHOST_BURST_IOV elements. */
 };
+BUILD_ASSERT_DECL(VRING_MAX_CHAINS <= VHOST_BURST_IOV);
 
 struct vhost_ring {
     /* Configuration. */
