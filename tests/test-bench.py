@@ -159,6 +159,14 @@ class Results(unittest.TestCase):
         rounds[0][1]["share_of_alone"] = 0.95
         self.assertTrue(row(rounds)["met"])
 
+    def test_share(self):
+        self.assertEqual(results.share(run(4, 100), run(3, 125)), 0.75)
+        # The guests were the limit of one of them.
+        self.assertEqual(results.share(run(4, 100, busy=0.9), run(3, 125)),
+                         0.8)
+        self.assertEqual(results.share(run(4, 100), run(3, 125, busy=0.9)),
+                         0.8)
+
     def test_main_road(self):
         rounds = [{0: run(1, 300), 1: dict(run(3, 100), packets=10000,
                                            main_road_packets=9990)}]

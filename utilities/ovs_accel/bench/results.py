@@ -35,7 +35,7 @@ DOUBT = 0.05
 KNOWN = 0.05
 # The least share of packets that take the main road where they should.
 MAIN_ROAD = 0.999
-# The least share of its rate that a switch keeps beside silent ports.
+# The least share of its speed that a switch keeps beside silent ports.
 SHARE_OF_ALONE = 0.95
 
 # What is counted: name in the results, name in pmd-stats-show.  The last ones
@@ -153,6 +153,12 @@ def judge(metric, baseline, measured):
     if name is not None:
         return [baseline[name] / measured[name]]
     return [measured[metric] / baseline[metric]]
+
+
+def share(alone, beside):
+    """Returns the share of its speed 'alone', as one run of a side has it, that
+    the side keeps in another run 'beside' other ports."""
+    return judge(resolve("speed", alone, beside), alone, beside)[0]
 
 
 # Where the best run of each side can be told: what is compared, and which is

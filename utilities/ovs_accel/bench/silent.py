@@ -16,6 +16,7 @@
 """Ports whose guests are silent."""
 
 from ovs_accel.bench.guest_to_guest import Unchanged
+from ovs_accel.bench.results import share
 from ovs_accel.bench.scenario import Scenario
 from ovs_accel.bench.side import GUESTS
 
@@ -48,7 +49,7 @@ class BesideSilent(Unchanged):
         result = super().measure(side, seconds)
         result["alone_mpps"] = self.alone["mpps"]
         result["near"] = min(result["near"], self.alone["near"])
-        result["share_of_alone"] = result["mpps"] / self.alone["mpps"]
+        result["share_of_alone"] = share(self.alone, result)
         return result
 
 
