@@ -156,8 +156,8 @@ def judge(metric, baseline, measured):
 
 
 def share(alone, beside):
-    """Returns the share of its speed 'alone', as one run of a side has it, that
-    the side keeps in another run 'beside' other ports."""
+    """Returns the share of its speed 'alone', as one run of a side has it,
+    that the side keeps in another run 'beside' other ports."""
     return judge(resolve("speed", alone, beside), alone, beside)[0]
 
 
