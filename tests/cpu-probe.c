@@ -25,6 +25,10 @@
  *   - for "transfer" how many cycles of the time stamp counter it takes to
  *     hand a cache line from CPU 0 to CPU 1 or back,
  *
+ *   - for "compute" how many cycles it takes the slower of the two CPUs to add
+ *     some numbers while the other does so as well: more than usual if one of
+ *     them shares a core with the other, or with another virtual machine's,
+ *
  *   - for "wake" how many microseconds it takes CPU 0, after 20 ms in which
  *     neither did anything, to wake up a thread that sleeps on CPU 1,
  *
@@ -54,6 +58,8 @@
 
 #define WAKES 11
 #define SILENCE 20000           /* Microseconds. */
+
+#define ADDITIONS 10000         /* Six at a time, in each of SAMPLES. */
 
 /* Two guests' receive rings, as in the rows about large frames. */
 #define BUFFERS 1024
@@ -146,6 +152,65 @@ show_transfer(void)
     }
     xpthread_join(other, NULL);
     show_median(cycles, SAMPLES);
+}
+
+/* In a register. */
+static inline void
+add(uint64_t *x, uint64_t y)
+{
+    *x += y;
+    __asm__ volatile ("" : "+r" (*x));
+}
+
+/* Returns the median of the samples' cycles.  Additions that do not wait for
+ * each other are enough for all that a core can do at a time. */
+static double
+compute(void)
+{
+    uint64_t a = 0, b = 0, c = 0, d = 0, e = 0, f = 0;
+    double cycles[SAMPLES];
+
+    for (size_t i = 0; i < SAMPLES; i++) {
+        uint64_t then = rte_rdtsc();
+
+        for (uint32_t j = 0; j < ADDITIONS; j++) {
+            add(&a, j);
+            add(&b, j);
+            add(&c, j);
+            add(&d, j);
+            add(&e, j);
+            add(&f, j);
+        }
+        cycles[i] = rte_rdtsc() - then;
+    }
+    qsort(cycles, SAMPLES, sizeof *cycles, compare);
+    return cycles[SAMPLES / 2];
+}
+
+static void *
+compute_main(void *cycles)
+{
+    run_on(pair.cpus[1]);
+    atomic_store(&pair.turn, 1);
+    await(&pair.turn, 2);
+    *(double *) cycles = compute();
+    return NULL;
+}
+
+static void
+show_compute(void)
+{
+    double mine, others;
+    pthread_t other;
+
+    atomic_store(&pair.turn, 0);
+    other = ovs_thread_create("compute", compute_main, &others);
+    await(&pair.turn, 1);
+    atomic_store(&pair.turn, 2);
+    mine = compute();
+    xpthread_join(other, NULL);
+    printf("%.1f\n", MAX(mine, others));
+    fflush(stdout);
 }
 
 /* Sleeps as polling threads do. */
@@ -258,12 +323,15 @@ main(int argc, char *argv[])
     while (fgets(line, sizeof line, stdin)) {
         if (!strcmp(line, "transfer\n")) {
             show_transfer();
+        } else if (!strcmp(line, "compute\n")) {
+            show_compute();
         } else if (!strcmp(line, "wake\n")) {
             show_wake();
         } else if (!strcmp(line, "copy\n")) {
             show_copy();
         } else {
-            ovs_fatal(0, "none of \"transfer\", \"wake\", \"copy\": %s", line);
+            ovs_fatal(0, "none of \"transfer\", \"compute\", \"wake\", "
+                      "\"copy\": %s", line);
         }
     }
     return EXIT_SUCCESS;

@@ -53,7 +53,7 @@ main thread:
 def run(mpps, cycles, busy=1.0):
     return {"mpps": mpps, "cycles_per_packet": cycles, "busy_share": busy,
             "cpu_share": 1.0, "packets": 100, "transfer_cycles": 90,
-            "near": 1}
+            "compute_cycles": 10, "near": 1}
 
 
 def whole(**values):
@@ -64,7 +64,8 @@ def whole(**values):
 
 def trip(p50, p99):
     return {"p50_us": p50, "p99_us": p99, "p99.9_us": 2 * p99,
-            "busy_p50_us": 15, "transfer_cycles": 90, "near": 1}
+            "busy_p50_us": 15, "transfer_cycles": 90, "compute_cycles": 10,
+            "near": 1}
 
 
 def scenario(**values):
@@ -244,7 +245,7 @@ class Results(unittest.TestCase):
         self.assertNotIn("far", text)
         all_of_it["results"][1]["floor"]["runs"][0]["near"] = 0
         self.assertRegex(report.restructured(all_of_it),
-                         r"1 of \d+ runs found them far")
+                         r"1 of \d+ runs found no such moment")
         self.assertIn('"macs" 1 2.2 NaN',
                       report.gnuplot_script(all_of_it, "x.svg"))
         with self.assertRaises(Failure):
@@ -307,7 +308,7 @@ class Rounds(unittest.TestCase):
         were measured."""
         bench = Bench(parse(["--scenario=macs", *arguments]), True,
                       near.Near())
-        bench.near._least = 90
+        bench.near._least = {"transfer_cycles": 90, "compute_cycles": 10}
 
         def one(name, i, work):
             number = len(bench.rounds[name]) - 1
@@ -342,40 +343,51 @@ class Clock:
 
 
 class Slices(unittest.TestCase):
-    def medians(self, transfers, values):
+    def medians(self, transfers, values, shared=()):
         """Returns the medians of slices of a second that yield 'values', with
-        looks around them that find 'transfers'.  Patience ends with the last
+        looks around them that find 'transfers', those of the numbers in
+        'shared' with a CPU that shares its core.  Patience ends with the last
         of them."""
         clock = Clock()
-        looks, slices = iter(transfers), iter(values)
+        looks = [{"transfer_cycles": cycles,
+                  "compute_cycles": 12 if i in shared else 10}
+                 for i, cycles in enumerate(transfers)]
+        slices = iter(values)
         cpus = near.Near()
-        cpus._least = 100
-
-        def look(processes):
-            cycles = next(looks)
-            cpus._least = min(cpus._least, cycles)
-            return cycles
-        cpus.transfer_cycles = look
+        answers = iter([100, 10] * near.LOOKS
+                       + [look[name] for look in looks for name in look])
+        cpus._ask = lambda question: next(answers)
 
         def measure():
             clock.sleep(1)
             return {"x": next(slices)}
         with mock.patch.object(near, "time", clock):
-            return cpus.medians(len(values) / near.PATIENCE, [], measure)
+            with mock.patch.multiple(near, pick_cpus=mock.DEFAULT,
+                                     scripted=mock.DEFAULT,
+                                     subprocess=mock.DEFAULT), cpus:
+                result = cpus.medians(len(values) / near.PATIENCE, [],
+                                      measure)
+        return result["x"], result["transfer_cycles"], result["near"]
 
     def test_near(self):
         result = self.medians([90, 110, 400, 410, 100, 400, 95, 105],
                               [1, 50, 60, 70, 80, 90, 3])
-        self.assertEqual(result, {"x": 1, "transfer_cycles": 110, "near": 1})
+        self.assertEqual(result, (1, 110, 1))
 
     def test_nearer(self):
         """What was near at first is not any more."""
         result = self.medians([190, 190, 90, 90], [7, 8, 1] + 13 * [None])
-        self.assertEqual(result, {"x": 1, "transfer_cycles": 90, "near": 1})
+        self.assertEqual(result, (1, 90, 1))
 
     def test_far(self):
         result = self.medians([400, 110, 400, 410], [5, 6, 90])
-        self.assertEqual(result, {"x": 6, "transfer_cycles": 400, "near": 0})
+        self.assertEqual(result, (6, 400, 0))
+
+    def test_shared(self):
+        """A CPU that shares its core does half as much."""
+        result = self.medians([90, 95, 100, 105, 95], [7, 8, 1] + 5 * [None],
+                              shared=(0, 1))
+        self.assertEqual(result, (1, 105, 1))
 
 
 class Verify(unittest.TestCase):

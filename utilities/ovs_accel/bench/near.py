@@ -13,14 +13,18 @@
 # limitations under the License.
 
 
-"""Measuring in slices, while the two CPUs are near to each other.
+"""Measuring in slices, while the two CPUs are near to each other and have
+their cores for themselves.
 
 Where a virtual machine's CPUs run on the machine beneath is not for it to
 choose, and changes: at one moment they share a cache, at the next they do not,
-and whatever passes from one to the other costs several times as much.  Two
-switches can only be compared at moments that are alike."""
+and whatever passes from one to the other costs several times as much.  At one
+moment a CPU has a core for itself, at the next it shares it, as a hyperthread,
+with another virtual machine, and does half as much.  Two switches can only be
+compared at moments that are alike."""
 
 import contextlib
+import math
 import os
 import signal
 import statistics
@@ -36,18 +40,25 @@ SETTLED = 0.02                  # Seconds from going on to measuring.
 # CPUs are near while a cache line takes less than so many times the least
 # that it was ever seen to take.
 FAR = 2
+# They have their cores for themselves while they compute in less than so many
+# times the least: 1.2 times and more where they do not.
+SHARED = 1.1
 LOOKS = 200                     # To find that least, and
 LOOK_EVERY = 0.01               # seconds between them.
 # Waits for so many times the seconds that are to be measured.
 PATIENCE = 8
+# What is looked at, in cycles of the time stamp counter, and how many times
+# the least that it was ever seen to take is too long.
+LIMITS = {"transfer_cycles": FAR, "compute_cycles": SHARED}
 
 
 class Near:
-    """Tells how near to each other the CPUs are: in cycles, of the time stamp
-    counter, that a cache line takes from one to the other."""
+    """Tells whether the CPUs are near to each other and have their cores for
+    themselves: by the cycles that a cache line takes from one to the other,
+    and those that both take to compute something."""
 
     def __init__(self):
-        self._least = None
+        self._least = dict.fromkeys(LIMITS, math.inf)
         self._probe = None
 
     def __enter__(self):
@@ -57,10 +68,10 @@ class Near:
                                                in pick_cpus()[:2]],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8",
             start_new_session=True)
-        self._least = self._ask("transfer")
         for _ in range(LOOKS):
+            self._learn({"transfer_cycles": self._ask("transfer"),
+                         "compute_cycles": self._ask("compute")})
             time.sleep(LOOK_EVERY)
-            self._least = min(self._least, self._ask("transfer"))
         return self
 
     def __exit__(self, kind, error, trace):
@@ -86,38 +97,47 @@ class Near:
         everything idle."""
         return self._ask("copy")
 
-    def transfer_cycles(self, processes):
-        """Stops 'processes', which keep the CPUs busy, for a look."""
+    def _learn(self, cycles):
+        for name, value in cycles.items():
+            self._least[name] = min(self._least[name], value)
+
+    def look(self, processes):
+        """Stops 'processes', which keep the CPUs busy, for a look.  Returns
+        what LIMITS names."""
         with contextlib.ExitStack() as stack:
             for process in processes:
                 os.kill(process.pid, signal.SIGSTOP)
                 stack.callback(os.kill, process.pid, signal.SIGCONT)
-            cycles = self._ask("transfer")
-        self._least = min(self._least, cycles)
+            cycles = {"transfer_cycles": self._ask("transfer"),
+                      "compute_cycles": self._ask("compute")}
+        self._learn(cycles)
         time.sleep(SETTLED)
         return cycles
 
     def is_near(self, result):
-        """Returns true if 'result' was measured while the CPUs were near, by
-        all that is known by now."""
-        return result["transfer_cycles"] < FAR * self._least
+        """Returns true if 'result' was measured while the CPUs were near and
+        had their cores for themselves, by all that is known by now."""
+        return all(result[name] < limit * self._least[name]
+                   for name, limit in LIMITS.items())
 
     def medians(self, seconds, processes, measure):
         """Calls 'measure', which takes about SLICE seconds and returns a
-        dictionary of numbers, with looks in between at how near the CPUs are,
-        until 'seconds' of it lie between two looks that found them near.
+        dictionary of numbers, with looks in between at the CPUs, until
+        'seconds' of it lie between two looks that found them as is_near()
+        wants them.
         Returns the medians of what it returned then.  If the machine does not
         allow that, they are those of all calls, and "near" is 0 and not 1."""
         everything = []
         taken, began = 0, time.monotonic()
-        before = self.transfer_cycles(processes)
+        before = self.look(processes)
         while (taken < seconds
                and time.monotonic() - began < PATIENCE * seconds):
             start = time.monotonic()
             result = measure()
             took = time.monotonic() - start
-            after = self.transfer_cycles(processes)
-            result["transfer_cycles"] = max(before, after)
+            after = self.look(processes)
+            result.update({name: max(before[name], after[name])
+                           for name in LIMITS})
             everything.append(result)
             if self.is_near(result):
                 taken += took

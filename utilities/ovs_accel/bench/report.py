@@ -128,10 +128,11 @@ def notes(results):
     transfers = sorted(run["transfer_cycles"] for run in runs if run["near"])
     if transfers:
         text += ("  Slices of %g s count while the two CPUs are near to each "
-                 "other: a cache line took %.0f to %.0f cycles from one to "
-                 "the other." % (SLICE, transfers[0], transfers[-1]))
+                 "other (a cache line took %.0f to %.0f cycles from one to "
+                 "the other) and have their cores for themselves."
+                 % (SLICE, transfers[0], transfers[-1]))
     if len(transfers) < len(runs):
-        text += ("  %d of %d runs found them far from each other all the time."
+        text += ("  %d of %d runs found no such moment."
                  % (len(runs) - len(transfers), len(runs)))
     if any("busy_share" in side and limited(side)
            for result in results["results"]

@@ -109,7 +109,8 @@ def rates(totals):
 def summary(runs, verified=None):
     """Returns the medians of 'runs' (counters are added up instead) and the
     runs themselves.  Those that were made while the CPUs were far from each
-    other count only if there is no other."""
+    other, or shared their cores with others, count only if there is no
+    other."""
     result = {"runs": runs, "verified": verified}
     counters = ["frames_verified"] + list(COUNTERS)
     counted = [run for run in runs if run.get("near", 1)] or runs
@@ -213,7 +214,7 @@ def margin(each):
 
 def pairs_of(pairs):
     """Returns those of 'pairs' of runs that were made while the CPUs were near
-    to each other, or all if there is none."""
+    to each other, with cores for themselves, or all if there is none."""
     pairs = list(pairs)
     return [pair for pair in pairs
             if all(run.get("near", 1) for run in pair)] or pairs
