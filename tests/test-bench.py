@@ -309,6 +309,7 @@ class Rounds(unittest.TestCase):
         bench = Bench(parse(["--scenario=macs", *arguments]), True,
                       near.Near())
         bench.near._least = {"transfer_cycles": 90, "compute_cycles": 10}
+        bench.near.wait = lambda: None
 
         def one(name, i, work):
             number = len(bench.rounds[name]) - 1
@@ -343,30 +344,35 @@ class Clock:
 
 
 class Slices(unittest.TestCase):
-    def medians(self, transfers, values, shared=()):
-        """Returns the medians of slices of a second that yield 'values', with
-        looks around them that find 'transfers', those of the numbers in
-        'shared' with a CPU that shares its core.  Patience ends with the last
-        of them."""
+    def call(self, transfers, shared, function):
+        """Returns what 'function' does with a Near whose looks find
+        'transfers', those of the numbers in 'shared' with a CPU that shares
+        its core, and a clock."""
         clock = Clock()
-        looks = [{"transfer_cycles": cycles,
-                  "compute_cycles": 12 if i in shared else 10}
-                 for i, cycles in enumerate(transfers)]
-        slices = iter(values)
+        answers = [100, 10] * near.LOOKS
+        for i, cycles in enumerate(transfers):
+            answers += [cycles, 12 if i in shared else 10]
+        answers = iter(answers)
         cpus = near.Near()
-        answers = iter([100, 10] * near.LOOKS
-                       + [look[name] for look in looks for name in look])
         cpus._ask = lambda question: next(answers)
+        with mock.patch.multiple(near, time=clock, PATIENCE=8,
+                                 pick_cpus=mock.DEFAULT,
+                                 scripted=mock.DEFAULT,
+                                 subprocess=mock.DEFAULT), cpus:
+            result = function(cpus, clock)
+        return result, len(list(answers)) // 2
 
-        def measure():
+    def medians(self, transfers, values, shared=()):
+        """Returns the medians of slices of a second that yield 'values'.
+        Patience ends with the last of them."""
+        slices = iter(values)
+
+        def measure(clock):
             clock.sleep(1)
             return {"x": next(slices)}
-        with mock.patch.object(near, "time", clock):
-            with mock.patch.multiple(near, pick_cpus=mock.DEFAULT,
-                                     scripted=mock.DEFAULT,
-                                     subprocess=mock.DEFAULT), cpus:
-                result = cpus.medians(len(values) / near.PATIENCE, [],
-                                      measure)
+        result, _ = self.call(transfers, shared, lambda cpus, clock:
+                              cpus.medians(len(values) / near.PATIENCE, [],
+                                           lambda: measure(clock)))
         return result["x"], result["transfer_cycles"], result["near"]
 
     def test_near(self):
@@ -388,6 +394,20 @@ class Slices(unittest.TestCase):
         result = self.medians([90, 95, 100, 105, 95], [7, 8, 1] + 5 * [None],
                               shared=(0, 1))
         self.assertEqual(result, (1, 105, 1))
+
+    def wait(self, transfers, shared=()):
+        """Returns how many looks are left when waiting is over, and for how
+        many seconds it was waited."""
+        took, left = self.call(transfers, shared, lambda cpus, clock:
+                               (clock.now, cpus.wait(), clock.now))
+        return left, took[2] - took[0]
+
+    def test_wait(self):
+        left, took = self.wait([400, 100, 100, 100], shared=(1,))
+        self.assertEqual(left, 1)
+        self.assertLess(took, 1)
+        left, took = self.wait(5000 * [400])
+        self.assertTrue(near.WAIT <= took < near.WAIT + 1)
 
 
 class Verify(unittest.TestCase):

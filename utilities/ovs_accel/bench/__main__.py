@@ -187,6 +187,7 @@ class Bench:
         if len(self.rounds[name]) % 2:
             sides = sides[::-1]
         self.rounds[name].append({})
+        self.near.wait()
         for i in sides:
             result = self.one(
                 name, i, lambda scenario, side: scenario.measure(

@@ -45,8 +45,10 @@ FAR = 2
 SHARED = 1.1
 LOOKS = 200                     # To find that least, and
 LOOK_EVERY = 0.01               # seconds between them.
-# Waits for so many times the seconds that are to be measured.
-PATIENCE = 8
+# Measures for so many times the seconds that are to be measured, and
+PATIENCE = 4
+# waits before that for so many seconds, for the right moment to come.
+WAIT = 15
 # What is looked at, in cycles of the time stamp counter, and how many times
 # the least that it was ever seen to take is too long.
 LIMITS = {"transfer_cycles": FAR, "compute_cycles": SHARED}
@@ -113,6 +115,14 @@ class Near:
         self._learn(cycles)
         time.sleep(SETTLED)
         return cycles
+
+    def wait(self):
+        """Waits for a moment that is_near() likes, with nothing running that
+        keeps the CPUs busy, for WAIT seconds at most."""
+        began = time.monotonic()
+        while (not self.is_near(self.look([]))
+               and time.monotonic() - began < WAIT):
+            continue
 
     def is_near(self, result):
         """Returns true if 'result' was measured while the CPUs were near and
