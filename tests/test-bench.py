@@ -134,6 +134,12 @@ class Results(unittest.TestCase):
         self.assertEqual((result["floor_value"], result["floor_spread"]),
                          (5, [3, 6]))
         self.assertEqual(result["floor_best"], 6)
+        # Near runs of different rounds, before those that are not.
+        far = [{0: dict(run(1, 300), near=0), 1: run(4, 100)},
+               {0: run(2, 300), 1: dict(run(9, 100), near=0)},
+               {0: run(2, 300)}]
+        self.assertEqual(row(far)["value"], 2)
+        self.assertEqual(row(far[:1])["value"], 4)
         # Large frames are compared by their bytes.
         for each in rounds[:3]:
             for side in each.values():

@@ -212,12 +212,22 @@ def margin(each):
             / (2 * statistics.median(ordered)))
 
 
-def pairs_of(pairs):
-    """Returns those of 'pairs' of runs that were made while the CPUs were near
-    to each other, with cores for themselves, or all if there is none."""
-    pairs = list(pairs)
-    return [pair for pair in pairs
-            if all(run.get("near", 1) for run in pair)] or pairs
+def pairs_of(rounds, others, side):
+    """Returns the pairs of a run of the baseline, in 'rounds', and one of
+    'side', in 'others', that can be compared: those of the same round that
+    were made while the CPUs were near to each other, with cores for
+    themselves; if there is none, those of different rounds that were; and if
+    there is none, all of the same round."""
+    def near(run):
+        return run.get("near", 1)
+
+    same = [(each[BASELINE], other[side])
+            for each, other in zip(rounds, others)
+            if BASELINE in each and side in other]
+    return ([pair for pair in same if all(map(near, pair))]
+            or list(zip(filter(near, runs_of(rounds, BASELINE)),
+                        filter(near, runs_of(others, side))))
+            or same)
 
 
 def runs_of(rounds, side):
@@ -236,8 +246,7 @@ def row(scenario, rounds, verified, failure):
     if scenario.main_road and share < MAIN_ROAD and not failure:
         result["failure"] = ("only %.2f %% of the packets took the main road"
                              % (100 * share))
-    pairs = pairs_of((each[BASELINE], each[MEASURED]) for each in rounds
-                     if BASELINE in each and MEASURED in each)
+    pairs = pairs_of(rounds, rounds, MEASURED)
     if pairs:
         metric = resolve(scenario.metric, *sides)
         result["metric"] = metric
@@ -270,9 +279,7 @@ def add_floor(result, rounds, floor):
     of what the bare loop made of the same guests, whose ratio to the baseline
     is in busy cycles per packet, or per byte where that is told, or of what it
     takes to wake a thread up."""
-    pairs = pairs_of((each[BASELINE], other[FLOOR])
-                     for each, other in zip(rounds, floor)
-                     if BASELINE in each and FLOOR in other)
+    pairs = pairs_of(rounds, floor, FLOOR)
     if pairs:
         result["floor"] = summary([pair[1] for pair in pairs])
         if "cycles_per_packet" in result["floor"]:
