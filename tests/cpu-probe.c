@@ -104,11 +104,17 @@ compare(const void *a_, const void *b_)
     return *a < *b ? -1 : *a > *b;
 }
 
-static void
-show_median(double values[], size_t n)
+static double
+median(double values[], size_t n)
 {
     qsort(values, n, sizeof *values, compare);
-    printf("%.1f\n", values[n / 2]);
+    return values[n / 2];
+}
+
+static void
+show(double value)
+{
+    printf("%.1f\n", value);
     fflush(stdout);
 }
 
@@ -151,7 +157,7 @@ show_transfer(void)
         cycles[i] = (rte_rdtsc() - then) / (2.0 * TRIPS);
     }
     xpthread_join(other, NULL);
-    show_median(cycles, SAMPLES);
+    show(median(cycles, SAMPLES));
 }
 
 /* In a register. */
@@ -183,8 +189,7 @@ compute(void)
         }
         cycles[i] = rte_rdtsc() - then;
     }
-    qsort(cycles, SAMPLES, sizeof *cycles, compare);
-    return cycles[SAMPLES / 2];
+    return median(cycles, SAMPLES);
 }
 
 static void *
@@ -209,8 +214,7 @@ show_compute(void)
     atomic_store(&pair.turn, 2);
     mine = compute();
     xpthread_join(other, NULL);
-    printf("%.1f\n", MAX(mine, others));
-    fflush(stdout);
+    show(MAX(mine, others));
 }
 
 /* Sleeps as polling threads do. */
@@ -259,7 +263,7 @@ show_wake(void)
         us[i] = (now - then) / 1000.0;
     }
     xpthread_join(other, NULL);
-    show_median(us, WAKES);
+    show(median(us, WAKES));
 }
 
 /* Copies forwards, as much at a time as the baseline's registers hold. */
@@ -302,7 +306,7 @@ show_copy(void)
     double cycles[SAMPLES];
 
     xpthread_join(ovs_thread_create("copy", copy_main, cycles), NULL);
-    show_median(cycles, SAMPLES);
+    show(median(cycles, SAMPLES));
 }
 
 int

@@ -334,8 +334,7 @@ run_program(const struct action_program *p,
             const struct vhost_frame *frame = frames[i];
 
             ovs_assert(frame->data >= frame->room);
-            log_output(log, op->output.port,
-                       frame->data_len + frame->tail_len);
+            log_output(log, op->output.port, vhost_frame_len(frame));
             ofpbuf_put(log, frame->data, frame->data_len);
             for (uint32_t j = 0; j < frame->n_iov; j++) {
                 ofpbuf_put(log, frame->iov[j].iov_base,
@@ -420,7 +419,7 @@ static bool
 program_fits(const struct action_program *p, const struct vhost_frame *frame,
              struct action_layers *layers)
 {
-    uint32_t len = frame->data_len + frame->tail_len;
+    uint32_t len = vhost_frame_len(frame);
     uint32_t shape = (frame->data_len < MIN(len, SHAPE_MAX_HEADER)
                       ? FLOW_SHAPE_NONE : shape_parse(frame->data, len));
     const struct action_headers *headers = flow_shape_headers(shape);

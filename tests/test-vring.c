@@ -229,7 +229,7 @@ rx_compare(const struct vhost_frame *frame, const struct rx_frame *f)
     unsigned int done = frame->data_len;
 
     ovs_assert(frame->data_len == MIN(f->len, VHOST_SNAPSHOT));
-    ovs_assert(frame->data_len + frame->tail_len == f->len);
+    ovs_assert(vhost_frame_len(frame) == f->len);
     ovs_assert(frame->data == frame->room + VHOST_HEADROOM);
     ovs_assert(!memcmp(frame->data, f->data, frame->data_len));
     for (unsigned int i = 0; i < frame->n_iov; i++) {

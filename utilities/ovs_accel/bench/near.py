@@ -54,6 +54,11 @@ WAIT = 15
 LIMITS = {"transfer_cycles": FAR, "compute_cycles": SHARED}
 
 
+def worst(*looks):
+    """Returns the worst that any of the 'looks', or results, has found."""
+    return {name: max(look[name] for look in looks) for name in LIMITS}
+
+
 class Near:
     """Tells whether the CPUs are near to each other and have their cores for
     themselves: by the cycles that a cache line takes from one to the other,
@@ -71,8 +76,7 @@ class Near:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8",
             start_new_session=True)
         for _ in range(LOOKS):
-            self._learn({"transfer_cycles": self._ask("transfer"),
-                         "compute_cycles": self._ask("compute")})
+            self._look()
             time.sleep(LOOK_EVERY)
         return self
 
@@ -99,9 +103,14 @@ class Near:
         everything idle."""
         return self._ask("copy")
 
-    def _learn(self, cycles):
+    def _look(self):
+        """Returns what LIMITS names, with nothing running that keeps the CPUs
+        busy."""
+        cycles = {"transfer_cycles": self._ask("transfer"),
+                  "compute_cycles": self._ask("compute")}
         for name, value in cycles.items():
             self._least[name] = min(self._least[name], value)
+        return cycles
 
     def look(self, processes):
         """Stops 'processes', which keep the CPUs busy, for a look.  Returns
@@ -110,9 +119,7 @@ class Near:
             for process in processes:
                 os.kill(process.pid, signal.SIGSTOP)
                 stack.callback(os.kill, process.pid, signal.SIGCONT)
-            cycles = {"transfer_cycles": self._ask("transfer"),
-                      "compute_cycles": self._ask("compute")}
-        self._learn(cycles)
+            cycles = self._look()
         time.sleep(SETTLED)
         return cycles
 
@@ -146,8 +153,7 @@ class Near:
             result = measure()
             took = time.monotonic() - start
             after = self.look(processes)
-            result.update({name: max(before[name], after[name])
-                           for name in LIMITS})
+            result.update(worst(before, after))
             everything.append(result)
             if self.is_near(result):
                 taken += took

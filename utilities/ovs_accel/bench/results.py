@@ -106,6 +106,12 @@ def rates(totals):
             "busy_share": totals["busy"] / (totals["busy"] + totals["idle"])}
 
 
+def was_near(run):
+    """Returns true if 'run' was made while the CPUs were near to each other,
+    with cores for themselves, or if that does not matter."""
+    return run.get("near", 1)
+
+
 def summary(runs, verified=None):
     """Returns the medians of 'runs' (counters are added up instead) and the
     runs themselves.  Those that were made while the CPUs were far from each
@@ -113,7 +119,7 @@ def summary(runs, verified=None):
     other."""
     result = {"runs": runs, "verified": verified}
     counters = ["frames_verified"] + list(COUNTERS)
-    counted = [run for run in runs if run.get("near", 1)] or runs
+    counted = list(filter(was_near, runs)) or runs
     for name in counted[0] if counted else ():
         values = [run[name] for run in counted]
         result[name] = (sum(values) if name in counters
@@ -218,15 +224,12 @@ def pairs_of(rounds, others, side):
     were made while the CPUs were near to each other, with cores for
     themselves; if there is none, those of different rounds that were; and if
     there is none, all of the same round."""
-    def near(run):
-        return run.get("near", 1)
-
     same = [(each[BASELINE], other[side])
             for each, other in zip(rounds, others)
             if BASELINE in each and side in other]
-    return ([pair for pair in same if all(map(near, pair))]
-            or list(zip(filter(near, runs_of(rounds, BASELINE)),
-                        filter(near, runs_of(others, side))))
+    return ([pair for pair in same if all(map(was_near, pair))]
+            or list(zip(filter(was_near, runs_of(rounds, BASELINE)),
+                        filter(was_near, runs_of(others, side))))
             or same)
 
 

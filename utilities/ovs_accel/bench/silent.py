@@ -16,7 +16,7 @@
 """Ports whose guests are silent."""
 
 from ovs_accel.bench.guest_to_guest import Unchanged
-from ovs_accel.bench.near import LIMITS
+from ovs_accel.bench.near import worst
 from ovs_accel.bench.results import share
 from ovs_accel.bench.scenario import Scenario
 from ovs_accel.bench.side import GUESTS
@@ -50,8 +50,7 @@ class BesideSilent(Unchanged):
         result = super().measure(side, seconds)
         result["alone_mpps"] = self.alone["mpps"]
         # It counts if both do.
-        result.update({name: max(result[name], self.alone[name])
-                       for name in LIMITS})
+        result.update(worst(result, self.alone))
         result["near"] = min(result["near"], self.alone["near"])
         result["share_of_alone"] = share(self.alone, result)
         return result
