@@ -189,6 +189,27 @@ vring_packed_plain_flags(const struct vhost_ring *ring, bool to_guest)
     return flags << 48;
 }
 
+/* Goes from descriptor 'slot', which has those flags, to the next one. */
+static inline void ALWAYS_INLINE
+vring_packed_step(const struct vhost_ring *ring, unsigned int *slot,
+                  uint64_t *flags)
+{
+    *slot += 1;
+    if (OVS_UNLIKELY(*slot == ring->size)) {
+        *slot = 0;
+        *flags ^= PACKED_WRAPS;
+    }
+}
+
+/* Makes 'slot', where an available descriptor has 'flags', the next one to be
+ * taken. */
+static inline void
+vring_packed_go_on(struct vhost_ring *ring, unsigned int slot, uint64_t flags)
+{
+    ring->next_avail = slot;
+    ring->avail_wrap = flags & (uint64_t) PACKED_AVAIL << 48;
+}
+
 /* Takes up to 'n' chains into 'buffers', as long as each is one plain buffer,
  * as nearly all are, and, if the ring is 'to_guest', of 'lens' bytes at least.
  * Gets the caches ready for what will be done to them.  Returns how many it
@@ -215,13 +236,9 @@ vring_packed_take_plain(struct vhost_ring *ring, bool to_guest,
                                  &buffers[i])) {
             break;
         }
-        if (OVS_UNLIKELY(++slot == ring->size)) {
-            slot = 0;
-            flags ^= PACKED_WRAPS;
-        }
+        vring_packed_step(ring, &slot, &flags);
     }
-    ring->next_avail = slot;
-    ring->avail_wrap = flags & (uint64_t) PACKED_AVAIL << 48;
+    vring_packed_go_on(ring, slot, flags);
     return i;
 }
 
@@ -247,13 +264,9 @@ vring_packed_gather_plain(struct vhost_ring *ring, uint64_t len,
             break;
         }
         sum += (uint32_t) rest;
-        if (OVS_UNLIKELY(++slot == ring->size)) {
-            slot = 0;
-            flags ^= PACKED_WRAPS;
-        }
+        vring_packed_step(ring, &slot, &flags);
     }
-    ring->next_avail = slot;
-    ring->avail_wrap = flags & (uint64_t) PACKED_AVAIL << 48;
+    vring_packed_go_on(ring, slot, flags);
     *bytes = sum;
     return n;
 }
