@@ -33,6 +33,7 @@
 #include "ovstest.h"
 #include "random.h"
 #include "random-frame.h"
+#include "unaligned.h"
 #include "util.h"
 
 /* What vhost_peek() copies of a frame, see vhost/vhost.h. */
@@ -588,11 +589,81 @@ test_flow_tags(struct ovs_cmdl_context *ctx)
     megaflow_table_destroy(table);
 }
 
+/* Looks up the frames whose two bytes at 'ofs' are less than 'n', adding to
+ * the cache what is not there.  Returns the number of misses. */
+static unsigned int
+lookup_numbers(struct flow_cache *cache, struct megaflow *mf, size_t ofs,
+               uint16_t n)
+{
+    uint8_t frame[sizeof tcp_frame];
+    struct flow_cache_key key;
+    unsigned int n_misses = 0;
+    uint16_t tcp_flags;
+
+    memcpy(frame, tcp_frame, sizeof frame);
+    for (uint16_t i = 0; i < n; i++) {
+        put_unaligned_be16((void *) (frame + ofs), htons(i));
+        if (!cache_lookup(cache, u32_to_odp(1), frame, sizeof frame, &key,
+                          &tcp_flags)) {
+            flow_cache_insert(cache, &key, mf);
+            n_misses++;
+        }
+    }
+    return n_misses;
+}
+
+/* Three quarters of a cache's entries can be in use at once, whichever bytes
+ * the frames differ in, and also when it is full of entries that are not of
+ * use any more. */
+static void
+test_flow_room(struct ovs_cmdl_context *ctx)
+{
+    struct megaflow_table *table = megaflow_table_create();
+    struct flow_cache *cache = flow_cache_create(table, 4096, 0);
+    struct flow_key key;
+    struct match match;
+    uint16_t tcp_flags;
+
+    flow_model_extract(tcp_frame, sizeof tcp_frame, u32_to_odp(1), &key,
+                       &match.flow, &tcp_flags);
+    flow_wildcards_init_catchall(&match.wc);
+    put_simple(table, 1, &match);
+
+    /* This one matches none of the frames, but its bytes are in the keys. */
+    match.flow.nw_src = match.flow.nw_dst = OVS_BE32_MAX;
+    match.flow.tp_src = match.flow.tp_dst = OVS_BE16_MAX;
+    for (size_t ofs = 26; ofs < 38; ofs += 2) {
+        int rounds = 0;
+
+        flow_wildcards_init_catchall(&match.wc);
+        if (ofs < 30) {
+            WC_MASK_FIELD(&match.wc, nw_src);
+        } else if (ofs < 34) {
+            WC_MASK_FIELD(&match.wc, nw_dst);
+        } else if (ofs < 36) {
+            WC_MASK_FIELD(&match.wc, tp_src);
+        } else {
+            WC_MASK_FIELD(&match.wc, tp_dst);
+        }
+        put_simple(table, 2, &match);
+        flow_table_narrow(table);
+        while (lookup_numbers(cache, megaflow_table_lookup(table, &key, NULL),
+                              ofs, 3072)) {
+            ovs_assert(++rounds < atoi(ctx->argv[1]));
+        }
+        delete_simple(table, 2);
+    }
+
+    flow_cache_destroy(cache);
+    megaflow_table_destroy(table);
+}
+
 static const struct ovs_cmdl_command commands[] = {
     { "key", "rounds", 1, 2, test_flow_key, OVS_RO },
     { "table", "rounds", 1, 2, test_flow_table, OVS_RO },
     { "cache", "rounds", 1, 2, test_flow_cache, OVS_RO },
     { "tags", "rounds", 1, 2, test_flow_tags, OVS_RO },
+    { "room", "rounds", 1, 2, test_flow_room, OVS_RO },
     { "union", NULL, 0, 0, test_flow_union, OVS_RO },
     { NULL, NULL, 0, 0, NULL, OVS_RO },
 };

@@ -22,6 +22,11 @@
  * which are verified in full.  That is 132 bytes per entry, 33 MB for 2^18, of
  * which the operating system backs what has been in use.
  *
+ * A key has two sets, and its entry may be in either: mostly in the first one,
+ * but in the other one where that one is full, so that a cache can be nearly
+ * full without pushing out what is in use.  Entries that are pushed out, and
+ * come back, try either set, which soon finds a place for all.
+ *
  * An entry is valid as long as its flow lives in the slot under the generation
  * that the entry remembers.  It need not be dropped when a union changes:
  * lookups then make keys of another generation, which cannot equal it.
@@ -211,6 +216,12 @@ set_of(const struct flow_cache *cache, const struct flow_cache_key *key)
     return key->hash & cache->set_mask;
 }
 
+static inline uint32_t
+other_set_of(const struct flow_cache *cache, const struct flow_cache_key *key)
+{
+    return key->hash >> 24 & cache->set_mask;
+}
+
 static inline bool
 entry_equals(const struct entry *e, const struct flow_cache_key *key)
 {
@@ -222,11 +233,11 @@ entry_equals(const struct entry *e, const struct flow_cache_key *key)
     return !diff;
 }
 
-/* Returns the entry of 'key', or NULL. */
+/* Returns the entry of 'key' in 'set', or NULL. */
 static struct entry *
-find_entry(const struct flow_cache *cache, const struct flow_cache_key *key)
+find_in_set(const struct flow_cache *cache, uint32_t set,
+            const struct flow_cache_key *key)
 {
-    uint32_t set = set_of(cache, key);
     uint16_t tag = tag_from_hash(key->hash);
 
     for (int i = 0; i < SET_WAYS / 4; i++) {
@@ -242,6 +253,15 @@ find_entry(const struct flow_cache *cache, const struct flow_cache_key *key)
         }
     }
     return NULL;
+}
+
+/* Returns the entry of 'key', or NULL. */
+static struct entry *
+find_entry(const struct flow_cache *cache, const struct flow_cache_key *key)
+{
+    struct entry *e = find_in_set(cache, set_of(cache, key), key);
+
+    return e ? e : find_in_set(cache, other_set_of(cache, key), key);
 }
 
 /* Looking up: keys */
@@ -262,7 +282,9 @@ hash_key(const struct flow_cache *cache, const struct flow_cache_key *key)
     for (unsigned int i = 0; i < n_words; i++) {
         hash = hash_word(hash, key->words[i]);
     }
-    return hash;
+
+    /* What the last word's last bytes say must be in all bits, too. */
+    return hash_word(hash, cache->seed);
 }
 
 /* Masks the header at 'data' with 'u'.  Bytes beyond the end of a short frame
@@ -352,32 +374,42 @@ make_keys(struct flow_cache *cache, odp_port_t in_port,
 
 /* Looking up: entries */
 
-/* Finds the first entry of each run's set that has its tag, and asks for
- * it. */
+/* Returns the first entry of 'set' that has 'tag', or NULL. */
+static inline struct entry *
+find_tag(const struct flow_cache *cache, uint32_t set, uint16_t tag)
+{
+    struct entry *e = &cache->entries[set * SET_WAYS];
+    const uint64_t *tags = cache->tags[set].tags;
+    uint64_t matches = match_tags(tags[0], tag);
+
+    BUILD_ASSERT(SET_WAYS == 8);
+    if (!matches) {
+        matches = match_tags(tags[1], tag);
+        e += SET_WAYS / 2;
+    }
+    return OVS_LIKELY(matches) ? e + raw_ctz(matches) / 16 : NULL;
+}
+
+/* Finds an entry that has its tag for each run, and asks for it. */
 static void
 find_tags(struct flow_cache *cache, struct flow_cache_run runs[],
           unsigned int n)
 {
-    BUILD_ASSERT(SET_WAYS == 8);
     for (unsigned int i = 0; i < n; i++) {
         const struct flow_cache_key *key = runs[i].key;
         uint16_t tag = tag_from_hash(key->hash);
-        uint32_t set = set_of(cache, key);
-        const uint64_t *tags = cache->tags[set].tags;
-        struct entry *e = &cache->entries[set * SET_WAYS];
-        uint64_t matches;
+        struct entry *e;
 
         if (OVS_UNLIKELY(key->shape == FLOW_SHAPE_NONE)) {
             continue;
         }
-        matches = match_tags(tags[0], tag);
-        if (!matches) {
-            matches = match_tags(tags[1], tag);
-            e += SET_WAYS / 2;
+        e = find_tag(cache, set_of(cache, key), tag);
+        if (OVS_UNLIKELY(!e)) {
+            e = find_tag(cache, other_set_of(cache, key), tag);
         }
-        if (OVS_LIKELY(matches)) {
-            runs[i].entry = e + raw_ctz(matches) / 16;
-            OVS_PREFETCH(runs[i].entry);
+        if (OVS_LIKELY(e)) {
+            runs[i].entry = e;
+            OVS_PREFETCH(e);
         }
     }
 }
@@ -451,18 +483,22 @@ flow_cache_lookup(struct flow_cache *cache, odp_port_t in_port,
 
 /* Inserting */
 
-/* Returns a free way of the set, or one that was not hit lately, and tells
- * which. */
+/* Returns a free way of the set, or SET_WAYS. */
 static unsigned int
-choose_way(struct tags *tags, bool *evicts)
+find_free_way(const struct tags *tags)
 {
-    *evicts = false;
-    for (unsigned int way = 0; way < SET_WAYS; way++) {
-        if (!get_tag(tags, way)) {
-            return way;
-        }
+    unsigned int way = 0;
+
+    while (way < SET_WAYS && get_tag(tags, way)) {
+        way++;
     }
-    *evicts = true;
+    return way;
+}
+
+/* Returns a way of the set that was not hit since the hand last passed. */
+static unsigned int
+find_idle_way(struct tags *tags)
+{
     for (;;) {
         unsigned int way = tags->hand;
 
@@ -479,12 +515,22 @@ static struct entry *
 new_entry(struct flow_cache *cache, const struct flow_cache_key *key,
           bool *evicts)
 {
-    uint32_t set = set_of(cache, key);
-    struct tags *tags = &cache->tags[set];
-    unsigned int way = choose_way(tags, evicts);
+    uint32_t sets[] = { set_of(cache, key), other_set_of(cache, key) };
+    uint32_t set = sets[0];
+    unsigned int way = find_free_way(&cache->tags[set]);
 
-    set_tag(tags, way, tag_from_hash(key->hash));
-    tags->used &= ~(1u << way);
+    if (way == SET_WAYS) {
+        set = sets[1];
+        way = find_free_way(&cache->tags[set]);
+    }
+    *evicts = way == SET_WAYS;
+    if (*evicts) {
+        set = sets[random_uint32() % ARRAY_SIZE(sets)];
+        way = find_idle_way(&cache->tags[set]);
+    }
+
+    set_tag(&cache->tags[set], way, tag_from_hash(key->hash));
+    cache->tags[set].used &= ~(1u << way);
     return &cache->entries[set * SET_WAYS + way];
 }
 
