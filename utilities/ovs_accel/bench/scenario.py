@@ -17,7 +17,7 @@
 
 from ovs_accel import verify
 from ovs_accel.bench.results import BASELINE, MEASURED
-from ovs_accel.bench.side import GUESTS, MACS
+from ovs_accel.bench.side import GUESTS, MACS, SETTLE
 
 # Frames that each guest sends while frames are verified, and their bytes at
 # most.
@@ -110,6 +110,7 @@ class Scenario:
     # Measuring.
 
     others = ()                 # Guests that send back what they get.
+    settle = SETTLE             # Seconds from the first frames to measuring.
 
     def delivered(self):
         """Returns the share of the frames that the flows do not drop."""
@@ -141,7 +142,7 @@ class Scenario:
         self.set_up(side)
         side.wait_guests()
         side.testpmd.command(command)
-        side.wait_flowing()
+        side.wait_flowing(settle=self.settle)
         self.warm_up(side)
         return side.measure(seconds, self.delivered())
 

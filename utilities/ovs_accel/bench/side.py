@@ -207,12 +207,13 @@ class Side:
 
     # Measuring.
 
-    def wait_flowing(self, received=None):
-        """Waits until frames flow; 'received' as for measure()."""
+    def wait_flowing(self, received=None, settle=SETTLE):
+        """Waits until frames flow, and 'settle' seconds more; 'received' as
+        for measure()."""
         received = received or self.received
         wait_until("frames to arrive at all guests",
                    lambda: min(received()) > 1000, 20)
-        time.sleep(SETTLE)
+        time.sleep(settle)
 
     def processes(self):
         """Returns the processes that keep the two CPUs busy."""
