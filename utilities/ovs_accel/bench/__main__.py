@@ -191,7 +191,8 @@ class Bench:
         for i in sides:
             result = self.one(
                 name, i, lambda scenario, side: scenario.measure(
-                    side, self.options.seconds))
+                    side, max(self.options.seconds,
+                              scenario.least_seconds)))
             if result is not None:
                 self.rounds[name][-1][i] = result
 

@@ -111,6 +111,7 @@ class Scenario:
 
     others = ()                 # Guests that send back what they get.
     settle = SETTLE             # Seconds from the first frames to measuring.
+    least_seconds = 0           # Seconds that a run is measured at least.
 
     def delivered(self):
         """Returns the share of the frames that the flows do not drop."""

@@ -33,6 +33,9 @@ class Kernel(SideRoad, Flowgen):
     about = "64 bytes, to one end of a veth pair and in again by the other"
     flow_count = 1000
     lossy = True
+    # What comes in again is the main thread's to receive, when it gets the
+    # guests' CPU.
+    least_seconds = 1.5
 
     def set_up(self, side):
         side.start_switch()

@@ -17,7 +17,6 @@
 
 import os
 import re
-import time
 
 from ovs_accel.bench.scenario import Scenario
 from ovs_accel.bench.side import BRIDGE, GUESTS, MACS
@@ -27,10 +26,6 @@ from ovs_accel.qemu import Guest
 IPS = ("10.20.0.1", "10.20.0.2")
 PORT = 5001
 VERIFIED_MIB = 4
-# Seconds that a run is measured at least, and that pass before it: emulated
-# guests are slow and uneven, and still slower at first.
-LEAST_SECONDS = 4
-WARM_UP = 5
 
 
 class Tcp(Scenario):
@@ -42,6 +37,9 @@ class Tcp(Scenario):
     metric = "gbps"
     main_road = False           # Address resolution, too.
     floor = None
+    # Emulated guests are slow and uneven, and still slower at first.
+    settle = 5
+    least_seconds = 4
 
     PROGRAMS = ("qemu-system-x86_64", "busybox", "apt-get", "dpkg")
 
@@ -73,9 +71,8 @@ class Tcp(Scenario):
             # Until the other one listens.
             sender.run("while sleep 1; do nc %s %d; done "
                        "</dev/zero >/dev/null 2>&1 &" % (IPS[1], PORT))
-            side.wait_flowing(lambda: self.sent(side, "pkts"))
-            time.sleep(WARM_UP)
-            return self.measure_flowing(side, max(seconds, LEAST_SECONDS))
+            side.wait_flowing(lambda: self.sent(side, "pkts"), self.settle)
+            return self.measure_flowing(side, seconds)
         return self.with_guests(side, transfer)
 
     def measure_flowing(self, side, seconds):
